@@ -1,0 +1,1 @@
+//! The messages of an entry in bytes, in Pulsar's batch format.

@@ -1,0 +1,1 @@
+//! Which partition, and which Key_Shared slot, a key belongs to.

@@ -1,0 +1,2 @@
+//! pulselet-cli
+fn main() {}
