@@ -37,7 +37,12 @@ pub trait Broker: Send + Sync + 'static {
 
     /// Makes a subscription without a consumer, so that messages are kept for it from now on. Nothing happens if it
     /// exists.
-    async fn create_subscription(&self, topic: &TopicName, subscription: &str, from: crate::InitialPosition) -> Result<()>;
+    async fn create_subscription(
+        &self,
+        topic: &TopicName,
+        subscription: &str,
+        from: crate::InitialPosition,
+    ) -> Result<()>;
 
     /// Removes a subscription and its cursor.
     ///

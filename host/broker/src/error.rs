@@ -57,7 +57,9 @@ pub enum Error {
         reason: String,
     },
     /// Consumers of another type are connected.
-    #[error("subscription {subscription:?} of {topic} is in use as {present}: close its consumers before using it as {wanted}")]
+    #[error(
+        "subscription {subscription:?} of {topic} is in use as {present}: close its consumers before using it as {wanted}"
+    )]
     SubscriptionType {
         /// The topic.
         topic: TopicName,

@@ -20,7 +20,6 @@ pub mod error;
 mod producer;
 pub mod routing;
 
-
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
@@ -28,8 +27,8 @@ pub use broker::{Broker, SubscriptionStats};
 pub use consumer::{Consumer, ConsumerOptions, Event, InitialPosition, SeekTo, SubscriptionType};
 pub use entry::{Entry, Message, MessageId, Position};
 pub use error::Error;
-pub use pulselet_api::topic;
 pub use producer::{Producer, ProducerOptions, Receipt, Stored};
+pub use pulselet_api::topic;
 
 /// What every call to a broker returns.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
