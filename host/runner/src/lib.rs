@@ -1,1 +1,6 @@
 //! pulselet-runner
+
+#![forbid(unsafe_code)]
+
+mod journal;
+mod settlement;

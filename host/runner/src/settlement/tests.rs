@@ -1,0 +1,358 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use pulselet_api::{Guarantee, RetryPolicy, SubscriptionKind};
+use pulselet_broker::batch::{BatchBuilder, Key, Outgoing};
+use pulselet_broker::{Entry, MessageId, Position};
+
+use super::attempts::Attempts;
+use super::{Failure, Policy, Settle, Settlement, Task, Verdict, Work};
+
+pub(super) fn policy(order: SubscriptionKind, guarantee: Guarantee) -> Policy {
+    Policy {
+        order,
+        guarantee,
+        retry: RetryPolicy {
+            max_retries: Some(2),
+            dead_letter_topic: None,
+            backoff_initial: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(10),
+            held_messages: 1000,
+            held_bytes: 1 << 20,
+        },
+        window_messages: 1000,
+        window_bytes: 1 << 20,
+        dead_letters: true,
+    }
+}
+
+/// An entry of messages with these keys; payloads are `position.index`.
+pub(super) fn entry(position: u64, keys: &[&str], is_batch: bool) -> Entry {
+    let mut builder = BatchBuilder::new();
+    for (index, key) in keys.iter().enumerate() {
+        let payload = format!("{position}.{index}");
+        builder.push(&Outgoing { payload: payload.as_bytes(), key: Some(Key::Text(key)), ..Outgoing::default() });
+    }
+    let batch = builder.finish().unwrap();
+    Entry {
+        topic: Arc::new("in".parse().unwrap()),
+        position: Position { ledger: 0, entry: position },
+        is_batch,
+        redelivery_count: 0,
+        producer_name: "p".into(),
+        publish_time: 0,
+        schema_version: None,
+        messages: batch.messages().collect::<Result<_, _>>().unwrap(),
+    }
+}
+
+struct Rig {
+    machine: Settlement,
+    now: Instant,
+}
+
+impl Rig {
+    fn new(order: SubscriptionKind, guarantee: Guarantee) -> Self {
+        let mut machine = Settlement::new(policy(order, guarantee), Attempts::default());
+        machine.opened(0);
+        Self { machine, now: Instant::now() }
+    }
+
+    fn next(&mut self, max: usize) -> Vec<Work> {
+        let mut works = Vec::new();
+        self.machine.next_call(max, &mut works);
+        works
+    }
+
+    fn end(&mut self, verdicts: Vec<(Task, Verdict)>) {
+        self.machine.call_ended(verdicts, Vec::new(), self.now);
+    }
+
+    fn pass(&mut self, time: Duration) {
+        self.now += time;
+        self.machine.tick(self.now);
+    }
+}
+
+fn payload(work: &Work) -> String {
+    String::from_utf8(work.entry.messages[work.at].payload.to_vec()).unwrap()
+}
+
+fn retry() -> Verdict {
+    Verdict::Failed(Failure::Retry { reason: "no".to_owned(), delay: None })
+}
+
+fn whole(entry: u64) -> MessageId {
+    MessageId { position: Position { ledger: 0, entry }, partition: -1, batch_index: -1 }
+}
+
+const DONE: Verdict = Verdict::Done { outputs: 0 };
+
+#[test]
+fn an_input_is_acked_only_when_all_its_outputs_are_confirmed() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let task = rig.next(1)[0].task;
+    rig.end(vec![(task, Verdict::Done { outputs: 2 })]);
+    assert!(rig.machine.take_orders().acks.is_empty());
+    rig.machine.output_confirmed(task, rig.now);
+    assert!(rig.machine.take_orders().acks.is_empty());
+    rig.machine.output_confirmed(task, rig.now);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+    assert_eq!(rig.machine.unsettled(), 0);
+}
+
+#[test]
+fn a_batch_is_acked_whole_when_its_last_member_is_settled() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b", "c"], true));
+    let works = rig.next(3);
+    rig.end(works[..2].iter().map(|w| (w.task, DONE)).collect());
+    assert!(rig.machine.take_orders().acks.is_empty());
+    rig.end(vec![(works[2].task, DONE)]);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+}
+
+#[test]
+fn settled_members_are_acked_by_index_while_others_are_held() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    let works = rig.next(2);
+    rig.end(vec![(works[0].task, retry()), (works[1].task, DONE)]);
+    rig.machine.ack_members();
+    assert_eq!(rig.machine.take_orders().acks, [(0, MessageId { batch_index: 1, ..whole(1) })]);
+    rig.pass(Duration::from_secs(1));
+    let again = rig.next(2);
+    assert_eq!(again.len(), 1);
+    assert_eq!(again[0].attempts, 1);
+    rig.end(vec![(again[0].task, DONE)]);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+}
+
+#[test]
+fn a_failed_single_message_on_shared_is_given_back_and_its_attempts_remembered() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let task = rig.next(1)[0].task;
+    rig.end(vec![(task, retry())]);
+    let orders = rig.machine.take_orders();
+    assert_eq!(orders.nacks, [(0, whole(1), Duration::from_millis(100))]);
+    assert_eq!(rig.machine.unsettled(), 0);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    assert_eq!(rig.next(1)[0].attempts, 1);
+}
+
+#[test]
+fn under_failover_nothing_passes_a_message_that_waits_for_its_retry() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    rig.machine.deliver(0, entry(2, &["a"], false));
+    let first = rig.next(1);
+    assert!(!rig.machine.has_work(), "one call at a time");
+    rig.end(vec![(first[0].task, retry())]);
+    assert!(!rig.machine.has_work());
+    assert!(rig.machine.take_orders().nacks.is_empty(), "a nack would bring back everything");
+    rig.pass(Duration::from_millis(100));
+    let order: Vec<String> = std::iter::from_fn(|| {
+        let works = rig.next(1);
+        let work = works.first()?;
+        rig.end(vec![(work.task, DONE)]);
+        Some(payload(work))
+    })
+    .collect();
+    assert_eq!(order, ["1.0", "1.1", "2.0"]);
+}
+
+#[test]
+fn under_failover_what_a_batch_call_did_after_a_failed_message_is_done_again() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b", "c"], true));
+    let works = rig.next(10);
+    let verdicts: Vec<_> = works.iter().map(|w| w.task).zip([DONE, retry(), DONE]).collect();
+    assert_eq!(rig.machine.keeps_outputs(&verdicts), [true, false, false]);
+    rig.end(verdicts);
+    rig.pass(Duration::from_millis(100));
+    let again: Vec<String> = rig.next(10).iter().map(payload).collect();
+    assert_eq!(again, ["1.1", "1.2"]);
+}
+
+#[test]
+fn under_key_shared_a_key_waits_and_other_keys_go_on() {
+    let mut rig = Rig::new(SubscriptionKind::KeyShared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    rig.machine.deliver(0, entry(2, &["a"], false));
+    rig.machine.deliver(0, entry(3, &["b"], false));
+    let first = rig.next(1);
+    rig.end(vec![(first[0].task, retry())]);
+    let other = rig.next(10);
+    assert_eq!(other.iter().map(payload).collect::<Vec<_>>(), ["3.0"]);
+    assert!(!rig.machine.has_work());
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(payload(&rig.next(1)[0]), "1.0");
+}
+
+#[test]
+fn after_its_last_attempt_a_message_goes_to_the_dead_letter_and_is_acked_when_that_is_stored() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    for _ in 0..3 {
+        let works = rig.next(1);
+        rig.end(vec![(works[0].task, retry())]);
+        rig.pass(Duration::from_secs(10));
+    }
+    let mut orders = rig.machine.take_orders();
+    assert!(orders.acks.is_empty());
+    let letter = orders.dead_letters.remove(0);
+    assert_eq!((letter.attempts, letter.reason.as_str()), (3, "no"));
+    rig.machine.dead_lettered(letter, false, rig.now);
+    rig.pass(Duration::from_secs(10));
+    let letter = rig.machine.take_orders().dead_letters.remove(0);
+    rig.machine.dead_lettered(letter, true, rig.now);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+}
+
+#[test]
+fn a_rejected_message_is_acked_and_counted_where_there_is_no_dead_letter_topic() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.policy.dead_letters = false;
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let task = rig.next(1)[0].task;
+    rig.end(vec![(task, Verdict::Failed(Failure::Reject("bad".to_owned())))]);
+    let orders = rig.machine.take_orders();
+    assert_eq!(orders.acks, [(0, whole(1))]);
+    assert_eq!(orders.dropped[0].reason, "bad");
+}
+
+#[test]
+fn at_most_once_nothing_is_called_before_its_ack_and_failures_are_not_repeated() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtMostOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    assert!(!rig.machine.has_work());
+    let orders = rig.machine.take_orders();
+    assert_eq!(orders.acks_first.len(), 1);
+    rig.machine.acked_first(orders.acks_first[0].2, true);
+    let works = rig.next(2);
+    rig.end(vec![(works[0].task, retry()), (works[1].task, Verdict::Done { outputs: 1 })]);
+    let orders = rig.machine.take_orders();
+    assert!(orders.acks.is_empty() && orders.nacks.is_empty());
+    assert_eq!(orders.dropped.len(), 1);
+    assert_eq!(rig.machine.unsettled(), 0);
+}
+
+#[test]
+fn at_most_once_an_ack_that_fails_leaves_the_messages_with_the_broker() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtMostOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let key = rig.machine.take_orders().acks_first[0].2;
+    rig.machine.acked_first(key, false);
+    assert!(!rig.machine.has_work());
+    assert_eq!(rig.machine.unsettled(), 0);
+}
+
+#[test]
+fn by_hand_an_ack_takes_effect_when_the_outputs_of_its_call_are_confirmed() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::Manual);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    rig.machine.deliver(0, entry(2, &["a"], false));
+    let first = rig.next(1)[0].task;
+    let handles = rig.machine.handles();
+    let handle = handles.of(first);
+    rig.end(vec![(first, DONE)]);
+    let second = rig.next(1)[0].task;
+    assert_eq!(handles.take(handle), Some(first));
+    assert_eq!(handles.take(handle), None, "used");
+    rig.machine.call_ended(vec![(second, Verdict::Done { outputs: 1 })], vec![Settle::Ack(first)], rig.now);
+    assert!(rig.machine.take_orders().acks.is_empty());
+    rig.machine.output_confirmed(second, rig.now);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+    assert_eq!(rig.machine.unsettled(), 1, "the second is open until it is settled");
+}
+
+#[test]
+fn a_batch_call_that_breaks_off_is_replayed_one_by_one_without_counting() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    let works = rig.next(10);
+    rig.end(works.iter().map(|w| (w.task, Verdict::Replay)).collect());
+    for name in ["1.0", "1.1"] {
+        let works = rig.next(10);
+        assert_eq!(works.iter().map(payload).collect::<Vec<_>>(), [name]);
+        assert_eq!(works[0].attempts, 0);
+        rig.end(vec![(works[0].task, DONE)]);
+    }
+}
+
+#[test]
+fn what_is_delivered_again_while_in_hand_is_not_called_twice() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    let first = rig.next(1);
+    rig.end(vec![(first[0].task, Verdict::Done { outputs: 1 })]);
+    rig.machine.reset(0);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    let again = rig.next(10);
+    assert_eq!(again.iter().map(payload).collect::<Vec<_>>(), ["1.1"]);
+    rig.end(vec![(again[0].task, DONE)]);
+    rig.machine.output_confirmed(first[0].task, rig.now);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
+}
+
+#[test]
+fn too_much_waiting_behind_a_retry_stops_the_permits() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.policy.retry.held_messages = 3;
+    assert!(rig.machine.take_grant(0) > 0);
+    for position in 0..4 {
+        rig.machine.deliver(0, entry(position, &["a"], false));
+    }
+    let works = rig.next(1);
+    rig.end(vec![(works[0].task, retry())]);
+    assert!(rig.machine.is_over_held_budget());
+    assert_eq!(rig.machine.take_grant(0), 0);
+    rig.pass(Duration::from_secs(1));
+    assert!(!rig.machine.is_over_held_budget());
+}
+
+#[test]
+fn permits_follow_the_size_of_the_messages() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine = Settlement::new(
+        Policy { window_bytes: 100, ..policy(SubscriptionKind::Shared, Guarantee::AtLeastOnce) },
+        Attempts::default(),
+    );
+    rig.machine.opened(0);
+    assert_eq!(rig.machine.take_grant(0), 64, "a small first grant");
+    for position in 0..64 {
+        rig.machine.deliver(0, entry(position, &["a"], false));
+    }
+    assert_eq!(rig.machine.take_grant(0), 0, "64 messages of 3 bytes are more than the window of 100 bytes");
+    for work in rig.next(64) {
+        rig.end(vec![(work.task, DONE)]);
+    }
+    let grant = rig.machine.take_grant(0);
+    assert!((20..=50).contains(&grant), "{grant}");
+}
+
+#[test]
+fn a_fatal_error_stops_the_replica_and_leaves_the_message_unacked() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let works = rig.next(1);
+    rig.end(vec![(works[0].task, Verdict::Failed(Failure::Fatal("no disk".to_owned())))]);
+    let orders = rig.machine.take_orders();
+    assert_eq!(orders.fatal.as_deref(), Some("no disk"));
+    assert!(orders.acks.is_empty() && orders.nacks.is_empty() && orders.dead_letters.is_empty());
+}
+
+#[test]
+fn an_output_that_is_refused_makes_its_message_fail() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let task = rig.next(1)[0].task;
+    rig.end(vec![(task, Verdict::Done { outputs: 2 })]);
+    rig.machine.output_refused(task, "terminated".to_owned(), rig.now);
+    rig.machine.output_confirmed(task, rig.now);
+    assert!(rig.machine.take_orders().acks.is_empty());
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.next(1)[0].attempts, 1);
+}
