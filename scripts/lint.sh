@@ -1,0 +1,42 @@
+#!/usr/bin/env bash
+# Every check that runs no code of ours. All of them run; the last line names those that failed.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+root=$PWD
+
+failed=()
+check() {
+    local name=$1
+    shift
+    printf '==> lint: %s\n' "$name"
+    "$@" || failed+=("$name")
+}
+within() { (cd "$1" && shift && "$@"); }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
+
+for workspace in . examples tests/guests; do
+    check "format of $workspace" within "$workspace" cargo fmt --all --check
+done
+
+check "clippy of ." cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
+for workspace in examples tests/guests; do
+    # Functions are checked for the target they are built for; their unit tests run natively and are checked so.
+    check "clippy of $workspace" within "$workspace" \
+        cargo clippy --workspace --locked --quiet --target wasm32-wasip2 -- -D warnings
+    check "clippy of the tests of $workspace" within "$workspace" \
+        cargo clippy --workspace --tests --locked --quiet -- -D warnings
+done
+
+check "docs" docs
+
+# `advisories` is left out: it needs the advisory database, a download on every run. Run it by hand before a release.
+for workspace in . examples tests/guests; do
+    check "dependencies of $workspace" "$CARGO_DENY" --log-level error \
+        --manifest-path "$workspace/Cargo.toml" --locked check --config "$root/deny.toml" licenses bans sources
+done
+
+if [ ${#failed[@]} -gt 0 ]; then
+    printf 'lint failed: %s\n' "$(IFS=,; printf '%s' "${failed[*]}" | sed 's/,/, /g')"
+    exit 1
+fi
+echo "lint passed"
