@@ -1,1 +1,52 @@
-//! pulselet-engine
+//! Runs components: bytes in, answers out. Knows neither brokers nor Kubernetes.
+//!
+//! A component has three states, and each costs more than the one before:
+//!
+//! - [`Assigned`]: obtained, looked at, compiled; its code is on disk. [`Engine::assign`] does all that is slow and finds
+//!   all that is wrong.
+//! - [`Loaded`]: mapped and linked. [`Assigned::load`]
+//! - live, an [`Instance`]: has memory and a stack, answers calls. [`Loaded::instantiate`]
+//!
+//! What a guest may ask during a call is [`HostCalls`], implemented by whoever runs functions; what comes of a call is an
+//! [`Answer`] or a [`Fault`]. [`inspect`] looks at a component without an engine.
+//!
+//! Inside: `artifacts` and `compiled` keep files, `code` and `slots` what is loaded, `imports` is the host's side of the
+//! contract, `ticker` interrupts, `budgets` says how much fits.
+
+mod artifacts;
+mod assigned;
+mod bindings;
+mod budgets;
+mod code;
+mod compiled;
+pub mod contract;
+mod engine;
+mod error;
+mod fault;
+mod files;
+pub mod flight;
+mod host_calls;
+mod import_class;
+mod imports;
+mod inspect;
+mod instance;
+mod limiter;
+mod options;
+mod outcome;
+mod settings;
+mod slots;
+mod state;
+mod stdio;
+mod ticker;
+
+pub use artifacts::ArtifactError;
+pub use assigned::{Assigned, Loaded};
+pub use budgets::Budgets;
+pub use engine::{Engine, Grants};
+pub use error::{AssignError, LoadError, StartError};
+pub use host_calls::{HostCalls, NoSuchMessage, TopicNumber};
+pub use import_class::{Import, ImportClass};
+pub use inspect::{FirstBytes, InspectError, Inspection, inspect};
+pub use instance::Instance;
+pub use options::Options;
+pub use outcome::{Answer, Fault, GuestError};
