@@ -26,19 +26,6 @@ pub(crate) struct Record {
     pub(crate) attempts: u32,
 }
 
-/// Messages of one topic that were being called when a process died: all from `first` to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Suspect {
-    pub(crate) first: MessageKey,
-    pub(crate) last: MessageKey,
-}
-
-impl Suspect {
-    pub(crate) fn contains(&self, key: &MessageKey) -> bool {
-        key.topic == self.first.topic && (self.first.id..=self.last.id).contains(&key.id)
-    }
-}
-
 /// See the module.
 #[derive(Debug)]
 pub(crate) struct Journal {

@@ -4,13 +4,14 @@
 //! counts by message id. The greater of both counts. What fails is rare, so only failing messages are in memory; with
 //! a [`Journal`] the count outlives the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 
 use pulselet_api::topic::TopicName;
 use pulselet_broker::{Entry, MessageId};
 
-use crate::journal::{Journal, Record, Suspect};
+use crate::flight::Suspect;
+use crate::journal::{Journal, Record};
 
 /// A message across topics: ids alone are unique only within one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -25,7 +26,7 @@ impl MessageKey {
         Self { topic: BuildHasherDefault::<DefaultHasher>::default().hash_one(topic.as_str()), id }
     }
 
-    fn of(entry: &Entry, at: usize) -> Option<Self> {
+    pub(crate) fn of(entry: &Entry, at: usize) -> Option<Self> {
         Some(Self::new(&entry.topic, entry.id(entry.messages.get(at)?)))
     }
 }
@@ -36,13 +37,22 @@ pub(crate) struct Attempts {
     counts: HashMap<MessageKey, u32>,
     /// Calls during which an earlier process died.
     suspects: Vec<Suspect>,
+    /// Messages of those calls that were delivered again and counted.
+    suspected: HashSet<MessageKey>,
     journal: Option<Journal>,
 }
 
 impl Attempts {
     /// Takes up where an earlier process stopped.
     pub(crate) fn resume(counts: HashMap<MessageKey, u32>, suspects: Vec<Suspect>, journal: Journal) -> Self {
-        Self { counts, suspects, journal: Some(journal) }
+        let mut attempts = Self { counts, journal: Some(journal), ..Self::default() };
+        for suspect in suspects {
+            match suspect.only() {
+                Some(key) => attempts.set(key, attempts.counts.get(&key).map_or(1, |made| made.saturating_add(1))),
+                None => attempts.suspects.push(suspect),
+            }
+        }
+        attempts
     }
 
     /// Attempts made so far on a message of an entry.
@@ -64,15 +74,16 @@ impl Attempts {
         made
     }
 
-    /// A message is delivered: true if an earlier process died while it was being called. That counts as an attempt.
+    /// A message is delivered: true if it may be the one that an earlier process died of, among others of its call. That
+    /// counts as an attempt.
     pub(super) fn was_suspect(&mut self, entry: &Entry, at: usize) -> bool {
         if self.suspects.is_empty() {
             return false;
         }
         let Some(key) = MessageKey::of(entry, at) else { return false };
         let suspect = self.suspects.iter().any(|suspect| suspect.contains(&key));
-        if suspect && !self.counts.contains_key(&key) {
-            self.set(key, entry.redelivery_count.saturating_add(1));
+        if suspect && self.suspected.insert(key) {
+            self.set(key, self.of(entry, at).saturating_add(1));
         }
         suspect
     }

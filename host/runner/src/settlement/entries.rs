@@ -90,8 +90,14 @@ impl Entries {
                 let count = entry.messages.len();
                 let position = entry.position;
                 let members = (0..count).map(|_| Member { state: State::Queued, alone: false }).collect();
-                let held =
-                    Held { source, entry: Arc::new(entry), members, in_memory: count as u32, given_back: 0, dirty: false };
+                let held = Held {
+                    source,
+                    entry: Arc::new(entry),
+                    members,
+                    in_memory: count as u32,
+                    given_back: 0,
+                    dirty: false,
+                };
                 let key = self.held.insert(held);
                 self.by_position.insert((source, position), key);
                 self.unsettled += count;
@@ -130,10 +136,6 @@ impl Entries {
 
     pub(super) fn entry(&self, key: usize) -> Option<(Source, &Arc<Entry>)> {
         self.held.get(key).map(|held| (held.source, &held.entry))
-    }
-
-    pub(super) fn source(&self, task: Task) -> Option<Source> {
-        self.held.get(task.entry).map(|held| held.source)
     }
 
     pub(super) fn work(&self, task: Task) -> Option<Work> {

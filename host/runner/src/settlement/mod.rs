@@ -39,8 +39,8 @@ use pulselet_api::{Guarantee, RetryPolicy, SubscriptionKind};
 use pulselet_broker::{Entry, MessageId};
 
 use attempts::Attempts;
-use entries::{Entries, State};
 pub(crate) use entries::Task;
+use entries::{Entries, State};
 use lanes::Lanes;
 use manual::Manual;
 pub(crate) use manual::{Handles, Settle};
@@ -198,10 +198,6 @@ impl Settlement {
         while let Some(key) = self.partly_acked.pop_front() {
             self.entries.take_member_acks(key, |source, id| self.orders.acks.push((source, id)));
         }
-    }
-
-    pub(crate) fn attempts(&mut self) -> &mut Attempts {
-        &mut self.attempts
     }
 
     /// Settles a message: it will be acked, and is forgotten once its entry is complete.

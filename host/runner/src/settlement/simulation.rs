@@ -156,10 +156,8 @@ impl World {
     fn call(&mut self, max: usize) {
         let mut works = Vec::new();
         self.machine.next_call(max, &mut works);
-        let call: Vec<_> = works
-            .iter()
-            .map(|w| (w.task, (w.entry.position.entry, w.entry.messages[w.at].index as usize)))
-            .collect();
+        let call: Vec<_> =
+            works.iter().map(|w| (w.task, (w.entry.position.entry, w.entry.messages[w.at].index as usize))).collect();
         for (_, name) in &call {
             assert!(!self.handled.contains(name), "{name:?} is called after it was handled");
             assert!(!self.unconfirmed.contains_key(name), "{name:?} is called while its outputs are on their way");
@@ -229,7 +227,8 @@ impl World {
     fn ack(&mut self, id: MessageId) {
         let position = id.position.entry;
         let Some((keys, _, acked)) = self.stored.get_mut(&position) else { panic!("{id} is acked twice") };
-        let members = if id.batch_index < 0 { 0..keys.len() } else { id.batch_index as usize..id.batch_index as usize + 1 };
+        let members =
+            if id.batch_index < 0 { 0..keys.len() } else { id.batch_index as usize..id.batch_index as usize + 1 };
         for member in members {
             assert!(self.handled.contains(&(position, member)), "{id} is acked before it is handled");
             acked.insert(member);

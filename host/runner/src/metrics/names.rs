@@ -1,0 +1,39 @@
+//! Every metric: name and help. Those that start with `pulsar_function_` mean what they mean in Pulsar Functions.
+
+/// Labels of every metric of a replica; values as Pulsar Functions write them.
+pub(crate) const LABELS: [&str; 6] = ["tenant", "namespace", "name", "instance_id", "cluster", "fqfn"];
+
+pub(crate) const RECEIVED: (&str, &str) = ("pulsar_function_received_total", "Messages received from the inputs.");
+pub(crate) const PROCESSED: (&str, &str) =
+    ("pulsar_function_processed_successfully_total", "Messages whose call returned a value.");
+pub(crate) const USER_EXCEPTIONS: (&str, &str) =
+    ("pulsar_function_user_exceptions_total", "Calls that ended in a guest error, a trap or a time-out.");
+pub(crate) const SYSTEM_EXCEPTIONS: (&str, &str) =
+    ("pulsar_function_system_exceptions_total", "Calls that failed on the host's side.");
+pub(crate) const LAST_INVOCATION: (&str, &str) =
+    ("pulsar_function_last_invocation", "When the last call ended, in milliseconds since the epoch.");
+pub(crate) const PROCESS_LATENCY: (&str, &str) =
+    ("pulsar_function_process_latency_ms", "Time a call takes, in milliseconds, over the last one to two minutes.");
+
+pub(crate) const FAULTS: (&str, &str) =
+    ("pulselet_function_faults_total", "Calls that gave no value, by kind: guest_error, trap, timeout, host_error.");
+pub(crate) const COLD_START: (&str, &str) = (
+    "pulselet_function_cold_start_seconds",
+    "From the first message for a component that is not loaded to its answer, in seconds.",
+);
+pub(crate) const COLD_START_BUCKETS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+pub(crate) const DEAD_LETTERS: (&str, &str) =
+    ("pulselet_function_dead_letters_total", "Messages stored in a dead letter topic.");
+pub(crate) const DROPPED: (&str, &str) = (
+    "pulselet_function_dropped_total",
+    "Messages that failed for good and were acked, since there is no dead letter topic, or with at-most-once.",
+);
+pub(crate) const OUTPUT_DISCARDED: (&str, &str) =
+    ("pulselet_function_output_discarded_total", "Answers of a function that declares no output topic.");
+pub(crate) const LOG_LINES_DROPPED: (&str, &str) =
+    ("pulselet_function_log_lines_dropped_total", "Log lines over the limit of the function.");
+pub(crate) const UNSETTLED: (&str, &str) =
+    ("pulselet_function_unsettled_messages", "Messages in memory that are not settled.");
+
+/// Numbers of a function's own: counters and gauges under this prefix, observations as Pulsar's summary.
+pub(crate) const USER_PREFIX: &str = "pulsar_function_user_metric_";

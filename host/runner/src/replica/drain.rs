@@ -1,0 +1,56 @@
+//! The end of a replica: nothing new is called, what was called is settled, then everything is closed. What was
+//! delivered and not called goes back to the broker when the consumers close.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::status::Phase;
+use super::{Inbox, Replica, publish_now};
+
+impl Replica {
+    pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox) {
+        self.stopping.set(true);
+        self.inputs.cancel();
+        self.status.send_modify(|status| status.enter(Phase::Draining));
+        inbox.arrivals.close();
+        let sources: Vec<_> = self.consumers.borrow().keys().copied().collect();
+        for source in sources {
+            self.machine.borrow_mut().forget_uncalled(source);
+        }
+        self.settle_what_is_in_hand(&mut inbox).await;
+        let consumers: Vec<_> = self.consumers.borrow_mut().drain().map(|(_, consumer)| consumer).collect();
+        for consumer in consumers {
+            if let Err(error) = consumer.close().await {
+                tracing::debug!(%error, "a consumer did not close cleanly; its messages come again");
+            }
+        }
+        self.outputs.close().await;
+        self.status.send_modify(|status| {
+            status.enter(Phase::Stopped);
+            status.unsettled = 0;
+            status.is_idle = true;
+        });
+    }
+
+    async fn settle_what_is_in_hand(self: &Rc<Self>, inbox: &mut Inbox) {
+        loop {
+            if self.calls.get() == 0 {
+                self.outputs.flush_all();
+            }
+            self.outputs.flush_old(Instant::now());
+            self.await_receipts();
+            self.machine.borrow_mut().ack_members();
+            let orders = self.machine.borrow_mut().take_orders();
+            self.carry_out_orders(orders);
+            if self.is_idle() {
+                return;
+            }
+            tokio::select! {
+                () = self.todo.notified() => {}
+                Some(request) = inbox.publish_now.recv() => {
+                    tokio::task::spawn_local(publish_now::serve(Rc::clone(self), request));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! One replica: a loop that settles, and workers that call, all on one thread, sharing the state machine of
+//! [`crate::settlement`].
+//!
+//! - [`worker`]: takes messages, calls the guest, hands its outputs on
+//! - [`orders`]: carries out what the state machine asks for
+//! - [`dead_letter`]: messages that failed for good
+//! - [`status`]: what others may know of a replica
+
+mod dead_letter;
+mod drain;
+mod orders;
+mod publish_now;
+pub(crate) mod status;
+mod worker;
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Instant;
+
+use pulselet_broker::{Consumer, Event};
+use pulselet_engine::{Assigned, TopicNumber};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::flight::Flight;
+use crate::host::{GuestHost, PublishNow, Shared};
+use crate::inputs::Arrival;
+use crate::metrics::ReplicaMetrics;
+use crate::outputs::Outputs;
+use crate::settlement::{Settlement, Source};
+use status::{Phase, ReplicaStatus};
+
+/// Arrivals taken in at one go.
+const ARRIVALS: usize = 32;
+
+/// What a replica is told.
+pub(crate) enum Command {
+    /// Finish what is being called, settle it, close everything.
+    Drain,
+}
+
+/// The queues a replica listens to.
+pub(crate) struct Inbox {
+    pub(crate) arrivals: mpsc::Receiver<Arrival>,
+    pub(crate) publish_now: mpsc::Receiver<PublishNow>,
+    pub(crate) commands: mpsc::Receiver<Command>,
+}
+
+/// See the module.
+pub(crate) struct Replica {
+    pub(crate) shared: Shared,
+    pub(crate) assigned: Arc<Assigned<GuestHost>>,
+    pub(crate) machine: RefCell<Settlement>,
+    pub(crate) outputs: Outputs,
+    pub(crate) flight: Flight,
+    pub(crate) metrics: ReplicaMetrics,
+    pub(crate) status: watch::Sender<ReplicaStatus>,
+    /// Stops the consumers' tasks.
+    pub(crate) inputs: CancellationToken,
+    /// The declared output, if there is one.
+    pub(crate) output: Option<TopicNumber>,
+    consumers: RefCell<HashMap<Source, Arc<dyn Consumer>>>,
+    /// Wakes workers: there is something to call.
+    work: Notify,
+    /// Wakes the loop: there are orders.
+    todo: Notify,
+    calls: Cell<u32>,
+    /// Confirmations that are awaited: outputs, acks, dead letters.
+    awaited: Cell<u32>,
+    stopping: Cell<bool>,
+}
+
+impl Replica {
+    #[expect(clippy::too_many_arguments, reason = "the parts of a replica, put together in one place")]
+    pub(crate) fn new(
+        shared: Shared,
+        assigned: Arc<Assigned<GuestHost>>,
+        machine: Settlement,
+        outputs: Outputs,
+        flight: Flight,
+        metrics: ReplicaMetrics,
+        status: watch::Sender<ReplicaStatus>,
+        inputs: CancellationToken,
+    ) -> Self {
+        let declared = shared.facts.function.output.as_ref();
+        let output = declared.and_then(|output| shared.topics.number(output.topic.clone()));
+        Self {
+            shared,
+            assigned,
+            machine: RefCell::new(machine),
+            outputs,
+            flight,
+            metrics,
+            status,
+            inputs,
+            output,
+            consumers: RefCell::default(),
+            work: Notify::new(),
+            todo: Notify::new(),
+            calls: Cell::new(0),
+            awaited: Cell::new(0),
+            stopping: Cell::new(false),
+        }
+    }
+
+    /// Runs until drained or stopped by the function itself.
+    pub(crate) async fn run(self: Rc<Self>, mut inbox: Inbox) {
+        let mut workers = tokio::task::JoinSet::new();
+        for number in 0..self.shared.facts.function.concurrency.get() {
+            workers.spawn_local(worker::run(Rc::clone(&self), number as usize));
+        }
+        let mut arrivals = Vec::with_capacity(ARRIVALS);
+        while !self.stopping.get() {
+            let timer = self.machine.borrow().next_timer();
+            let wake = async {
+                match timer {
+                    Some(at) => tokio::time::sleep_until(at.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                count = inbox.arrivals.recv_many(&mut arrivals, ARRIVALS) => {
+                    arrivals.drain(..).for_each(|arrival| self.arrived(arrival));
+                    if count == 0 {
+                        break;
+                    }
+                }
+                () = self.todo.notified() => {}
+                () = wake => self.machine.borrow_mut().tick(Instant::now()),
+                Some(request) = inbox.publish_now.recv() => {
+                    tokio::task::spawn_local(publish_now::serve(Rc::clone(&self), request));
+                }
+                command = inbox.commands.recv() => match command {
+                    Some(Command::Drain) | None => break,
+                },
+            }
+            self.carry_out();
+        }
+        self.drain(inbox).await;
+        workers.abort_all();
+    }
+
+    fn arrived(&self, arrival: Arrival) {
+        let mut machine = self.machine.borrow_mut();
+        match arrival {
+            Arrival::Opened { source, consumer } => {
+                self.consumers.borrow_mut().insert(source, consumer);
+                machine.opened(source);
+            }
+            Arrival::Closed { source, error } => {
+                self.consumers.borrow_mut().remove(&source);
+                machine.closed(source);
+                self.status.send_modify(|status| status.note(format!("input: {error}")));
+            }
+            Arrival::AllOpen => self.status.send_modify(|status| status.enter(Phase::Ready)),
+            Arrival::Event { source, event } => match event {
+                Event::Entries(entries) => {
+                    let count: usize = entries.iter().map(|entry| entry.messages.len()).sum();
+                    self.metrics.received.inc_by(count as u64);
+                    entries.into_iter().for_each(|entry| machine.deliver(source, entry));
+                }
+                Event::Reset => machine.reset(source),
+                Event::Active(false) => machine.forget_uncalled(source),
+                _ => {}
+            },
+        }
+    }
+
+    /// Awaits something on the side; it counts as work in hand until it is done.
+    fn await_aside(self: &Rc<Self>, work: impl Future<Output = ()> + 'static) {
+        self.awaited.set(self.awaited.get() + 1);
+        let replica = Rc::clone(self);
+        tokio::task::spawn_local(async move {
+            work.await;
+            replica.awaited.set(replica.awaited.get() - 1);
+            replica.todo.notify_one();
+        });
+    }
+
+    /// True when nothing is called, sent or about to be settled.
+    fn is_idle(&self) -> bool {
+        self.calls.get() == 0 && self.awaited.get() == 0 && self.outputs.is_idle()
+    }
+}

@@ -1,0 +1,225 @@
+//! The runner: a process-wide home for replicas.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::rc::Rc;
+use std::sync::Arc;
+
+use prometheus::Registry;
+use pulselet_api::{Guarantee, Resolved};
+use pulselet_broker::Broker;
+use pulselet_engine::{AssignError, Assigned, Engine, Grants};
+use tokio::sync::{mpsc, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::deployment::{Deployment, ReplicaHandle};
+use crate::flight::Flight;
+use crate::function::{Facts, Secrets};
+use crate::host::{GuestHost, Shared};
+use crate::journal::Journal;
+use crate::log::{self, FunctionLog};
+use crate::metrics::Families;
+use crate::outputs::Outputs;
+use crate::replica::status::ReplicaStatus;
+use crate::replica::{Inbox, Replica};
+use crate::settlement::attempts::Attempts;
+use crate::settlement::{Policy, Settlement};
+use crate::threads::GuestThreads;
+use crate::{inputs, topics};
+
+/// Messages of one consumer that may be unsettled at a time, unless declared otherwise.
+const WINDOW_MESSAGES: u32 = 2_000;
+/// With Manual: acks may come many calls later, so more is open; below the broker's own limit of 50,000.
+const WINDOW_MESSAGES_MANUAL: u32 = 20_000;
+/// Payload bytes of a replica that may be unsettled at a time.
+const WINDOW_BYTES: u64 = 64 << 20;
+/// Queues between a replica and those that feed it.
+const QUEUE: usize = 16;
+
+/// How a runner is set up.
+pub struct Options {
+    /// Where messages come from and go to.
+    pub broker: Arc<dyn Broker>,
+    /// What runs components.
+    pub engine: Engine<GuestHost>,
+    /// Where secrets come from.
+    pub secrets: Arc<dyn Secrets>,
+    /// Where metrics are registered.
+    pub registry: Registry,
+    /// Value of the `cluster` label of metrics.
+    pub cluster: String,
+    /// Folder for what must outlive the process (attempts); without one they are counted in memory.
+    pub state_dir: Option<PathBuf>,
+    /// Threads that guests run on.
+    pub guest_threads: NonZeroUsize,
+}
+
+/// Why a function could not be deployed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeployError {
+    /// Its component is not usable.
+    #[error(transparent)]
+    Assign(#[from] AssignError),
+    /// The folder for its state is not usable.
+    #[error("state of replica {replica} in {}: {source}; check the folder's owner, mode and free space", .path.display())]
+    State {
+        /// Which replica.
+        replica: u32,
+        /// Which file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The runner is ending.
+    #[error("the runner is stopping")]
+    Stopping,
+}
+
+/// Why a runner could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// A thread could not be started.
+    #[error("start guest threads: {0}")]
+    Threads(#[from] std::io::Error),
+    /// A metric of the same name is registered already.
+    #[error("register metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Hosts replicas. Lives on the runtime it was made on, which does the input and output; guests run on threads of
+/// their own.
+pub struct Runner {
+    inner: Arc<Inner>,
+}
+
+pub(crate) struct Inner {
+    options: Options,
+    families: Families,
+    threads: GuestThreads,
+}
+
+impl Runner {
+    /// Starts the guest threads.
+    ///
+    /// # Errors
+    /// When a thread cannot be started or the metrics are registered already.
+    pub fn new(options: Options) -> Result<Self, StartError> {
+        let families = Families::register(&options.registry, &options.cluster)?;
+        let threads = GuestThreads::start(options.guest_threads)?;
+        Ok(Self { inner: Arc::new(Inner { options, families, threads }) })
+    }
+
+    /// Verifies the component of a function and starts its replicas. Relative locations start at `base_dir`. Returns
+    /// when the replicas are on their way (none, if it is declared paused); [`Deployment::ready`] waits until they are subscribed.
+    ///
+    /// # Errors
+    /// When the component is missing, is not what was declared or needs what was not granted.
+    pub async fn deploy(&self, function: Resolved, base_dir: &Path) -> Result<Deployment, DeployError> {
+        let assigned = self.inner.assign(&function, base_dir).await?;
+        let deployment = Deployment::new(Arc::clone(&self.inner), function, assigned);
+        if !deployment.function().paused {
+            deployment.resume().await?;
+        }
+        Ok(deployment)
+    }
+}
+
+impl Inner {
+    /// Starts all replicas of a function.
+    pub(crate) async fn start_replicas(
+        &self,
+        function: &Resolved,
+        assigned: &Arc<Assigned<GuestHost>>,
+    ) -> Result<Vec<ReplicaHandle>, DeployError> {
+        let mut replicas = Vec::new();
+        for replica in 0..function.replicas.get() {
+            let state_dir = self.options.state_dir.as_ref().map(|dir| state_dir(dir, function, replica));
+            let secrets = Arc::clone(&self.options.secrets);
+            let facts = Arc::new(Facts { function: function.clone(), replica, secrets, state_dir });
+            replicas.push(self.start(facts, Arc::clone(assigned)).await?);
+        }
+        Ok(replicas)
+    }
+
+    async fn assign(&self, function: &Resolved, base_dir: &Path) -> Result<Arc<Assigned<GuestHost>>, DeployError> {
+        let grants = Grants {
+            publish: !function.publish.is_empty(),
+            settle: function.guarantee == Guarantee::Manual,
+            secrets: !function.secrets.is_empty(),
+        };
+        let (engine, component) = (self.options.engine.clone(), function.component.clone());
+        let (limits, base_dir) = (function.limits.clone(), base_dir.to_owned());
+        // Reading, hashing and compiling take long and must not hold up sockets.
+        let work = move || engine.assign(&component, &base_dir, grants, &limits);
+        let assigned = tokio::task::spawn_blocking(work).await.map_err(|_| DeployError::Stopping)?;
+        Ok(Arc::new(assigned?))
+    }
+
+    async fn start(&self, facts: Arc<Facts>, assigned: Arc<Assigned<GuestHost>>) -> Result<ReplicaHandle, DeployError> {
+        let (attempts, flight) = open_attempts(&facts)?;
+        let (log, lines) = FunctionLog::new(Arc::clone(&facts));
+        if let (Some(lines), Some(topic)) = (lines, facts.function.log_topic.clone()) {
+            tokio::spawn(log::carry(Arc::clone(&self.options.broker), topic, Arc::clone(&facts), lines));
+        }
+        let machine = Settlement::new(policy(&facts.function), attempts);
+        let (publish_now, publish_now_requests) = mpsc::channel(QUEUE);
+        let user_metrics = self.families.user.add(self.families.labels(&facts));
+        let shared = Shared {
+            facts: Arc::clone(&facts),
+            topics: Arc::<topics::Topics>::default(),
+            log,
+            user_metrics: Arc::clone(&user_metrics),
+            handles: machine.handles(),
+            publish_now,
+        };
+        let (arrivals_in, arrivals) = mpsc::channel(QUEUE);
+        let (commands_in, commands) = mpsc::channel(QUEUE);
+        let (status, status_out) = watch::channel(ReplicaStatus::default());
+        let inputs = CancellationToken::new();
+        let inbox = Inbox { arrivals, publish_now: publish_now_requests, commands };
+        let (broker, metrics, families) =
+            (Arc::clone(&self.options.broker), self.families.of(&facts), self.families.clone());
+        tokio::spawn(inputs::keep_open(Arc::clone(&broker), Arc::clone(&facts), arrivals_in, inputs.clone()));
+        let job = move || async move {
+            let outputs = Outputs::new(broker);
+            let replica = Replica::new(shared, assigned, machine, outputs, flight, metrics, status, inputs);
+            Rc::new(replica).run(inbox).await;
+            families.user.remove(&user_metrics);
+            families.forget(&facts);
+        };
+        if !self.threads.spawn(job).await {
+            return Err(DeployError::Stopping);
+        }
+        Ok(ReplicaHandle::new(commands_in, status_out))
+    }
+}
+
+fn policy(function: &Resolved) -> Policy {
+    let manual = function.guarantee == Guarantee::Manual;
+    Policy {
+        order: function.subscription.kind,
+        guarantee: function.guarantee,
+        retry: function.retry.clone(),
+        window_messages: if manual { WINDOW_MESSAGES_MANUAL } else { WINDOW_MESSAGES },
+        window_bytes: WINDOW_BYTES,
+        dead_letters: function.retry.dead_letter_topic.is_some() || function.retry.max_retries.is_some(),
+    }
+}
+
+fn state_dir(dir: &Path, function: &Resolved, replica: u32) -> PathBuf {
+    let name = &function.name;
+    dir.join(&name.tenant).join(&name.namespace).join(&name.name).join(replica.to_string())
+}
+
+/// Takes up what an earlier process left of this replica.
+fn open_attempts(facts: &Facts) -> Result<(Attempts, Flight), DeployError> {
+    let Some(dir) = &facts.state_dir else { return Ok(Default::default()) };
+    let failed = |source| DeployError::State { replica: facts.replica, path: dir.clone(), source };
+    std::fs::create_dir_all(dir).map_err(failed)?;
+    let slots = facts.function.concurrency.get() as usize;
+    let (flight, suspects) = Flight::open(&dir.join("flight"), slots).map_err(failed)?;
+    let (journal, counts) = Journal::open(&dir.join("attempts")).map_err(failed)?;
+    Ok((Attempts::resume(counts, suspects, journal), flight))
+}
