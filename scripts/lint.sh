@@ -32,7 +32,7 @@ check "docs" docs
 # `advisories` is left out: it needs the advisory database, a download on every run. Run it by hand before a release.
 for workspace in . examples tests/guests; do
     check "dependencies of $workspace" "$CARGO_DENY" --log-level error \
-        --manifest-path "$workspace/Cargo.toml" --locked check --config "$root/deny.toml" licenses bans sources
+        --manifest-path "$workspace/Cargo.toml" --locked --config "$root/deny.toml" check licenses bans sources
 done
 
 if [ ${#failed[@]} -gt 0 ]; then
