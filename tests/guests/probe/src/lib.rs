@@ -1,5 +1,8 @@
 //! A component that does what its payload says. Words are separated by spaces.
 //!
+//! It is built several times, each time importing less: `probe` imports everything, `probe-plain` nothing that has to
+//! be granted, `probe-publish`, `probe-settle` and `probe-secrets` one such thing each.
+//!
 //! | payload | what happens |
 //! |---|---|
 //! | `trap` `panic TEXT` `exit` | breaks off |
@@ -35,9 +38,17 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bindings::exports::pulselet::function::handler::{Error, Guest};
 use bindings::pulselet::function::outcome::Retry;
+#[cfg(feature = "publish")]
 use bindings::pulselet::function::publish::{self, TopicProducer};
+#[cfg(feature = "publish")]
+use bindings::pulselet::function::publish_now;
+#[cfg(feature = "secrets")]
+use bindings::pulselet::function::secrets;
+#[cfg(feature = "settle")]
+use bindings::pulselet::function::settle;
+#[cfg(feature = "publish")]
 use bindings::pulselet::function::types::{Message, PublishError};
-use bindings::pulselet::function::{context, metrics, publish_now, secrets, settle};
+use bindings::pulselet::function::{context, metrics};
 use bindings::wasi::config::store;
 use bindings::wasi::logging::logging::{self, Level};
 
@@ -104,21 +115,28 @@ fn write(words: &[&str]) -> Option<Answer> {
 
 fn ask_host(words: &[&str]) -> Option<Answer> {
     Some(match words {
+        #[cfg(feature = "publish")]
         ["publish", topic, payload] => published(publish::publish(topic, &message(payload))),
+        #[cfg(feature = "publish")]
         ["produce", topic, payload] => {
             published(TopicProducer::open(topic).and_then(|producer| producer.send(payload.as_bytes())))
         }
+        #[cfg(feature = "publish")]
         ["publish-now", topic, payload] => match publish_now::publish(topic, &message(payload)) {
             Ok(id) => text(&format!("{}:{}", id.ledger, id.entry)),
             Err(error) => published(Err(error)),
         },
+        #[cfg(feature = "settle")]
         ["ack"] => settled(settle::ack(settle::handle(0))),
+        #[cfg(feature = "settle")]
         ["nack", ms] => settled(settle::nack(settle::handle(0), Some(parse(ms)))),
+        #[cfg(feature = "settle")]
         ["ack-handle", handle] => settled(settle::ack(parse(handle))),
         ["metric", name, value] => {
             metrics::count(name, parse(value) as f64);
             text("counted")
         }
+        #[cfg(feature = "secrets")]
         ["secret", name] => Ok(secrets::get(name)),
         ["config", name] => Ok(store::get(name).expect("config").map(String::into_bytes)),
         ["config-all"] => text(&format!("{:?}", store::get_all().expect("config"))),
@@ -163,10 +181,12 @@ fn meta(index: u32) -> Answer {
     text(&out)
 }
 
+#[cfg(feature = "publish")]
 fn message(payload: &str) -> Message {
     Message { payload: payload.into(), key: None, properties: vec![], event_time: None, delay: None }
 }
 
+#[cfg(feature = "publish")]
 fn published(result: Result<(), PublishError>) -> Answer {
     match result {
         Ok(()) => text("published"),
@@ -174,6 +194,7 @@ fn published(result: Result<(), PublishError>) -> Answer {
     }
 }
 
+#[cfg(feature = "settle")]
 fn settled(result: Result<(), settle::SettleError>) -> Answer {
     text(if result.is_ok() { "settled" } else { "unknown" })
 }
