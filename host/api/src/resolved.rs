@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
 use std::time::Duration;
 
 use crate::topic::{Pattern, TopicName};
@@ -85,6 +86,16 @@ pub enum Location {
     Http(String),
 }
 
+impl Location {
+    /// The location as seen by a process: the path of a relative file starts at `folder`, which is the declaration's.
+    pub fn in_folder(&self, folder: &Path) -> Self {
+        match self {
+            Self::File(path) => Self::File(folder.join(path)),
+            Self::Http(_) => self.clone(),
+        }
+    }
+}
+
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -97,6 +108,28 @@ impl fmt::Display for Location {
 /// A SHA-256 digest, written `sha256:` and 64 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Digest(pub [u8; 32]);
+
+/// Not a digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a digest is `sha256:` and 64 hexadecimal digits")]
+pub struct DigestError;
+
+impl FromStr for Digest {
+    type Err = DigestError;
+
+    fn from_str(text: &str) -> Result<Self, DigestError> {
+        let digits = text.strip_prefix("sha256:").ok_or(DigestError)?;
+        let mut nibbles = digits.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok()));
+        let mut bytes = [0; 32];
+        for byte in &mut bytes {
+            match (nibbles.next().flatten(), nibbles.next().flatten()) {
+                (Some(high), Some(low)) => *byte = high << 4 | low,
+                _ => return Err(DigestError),
+            }
+        }
+        if nibbles.next().is_some() { Err(DigestError) } else { Ok(Self(bytes)) }
+    }
+}
 
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
