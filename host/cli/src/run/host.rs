@@ -1,0 +1,100 @@
+//! Broker, engine and runner of one process, put together.
+
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use prometheus::Registry;
+use pulselet_api::SecretRef;
+use pulselet_broker::Broker;
+use pulselet_broker_embedded::{EmbeddedBroker, Storage};
+use pulselet_engine::Engine;
+use pulselet_runner::{NoSecrets, Runner, Secrets};
+
+use super::RunArgs;
+
+/// Largest secret that is read, in bytes; Kubernetes has the same limit.
+const MAX_SECRET_BYTES: u64 = 1 << 20;
+
+/// See the module.
+pub(super) struct Host {
+    pub(super) broker: Arc<dyn Broker>,
+    pub(super) runner: Runner,
+    pub(super) registry: Registry,
+    embedded: EmbeddedBroker,
+}
+
+impl Host {
+    pub(super) fn start(args: &RunArgs) -> anyhow::Result<Self> {
+        let storage = if args.ephemeral { Storage::Ephemeral } else { Storage::Folder(args.data.clone()) };
+        let embedded = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(storage))?;
+        let broker: Arc<dyn Broker> = Arc::new(embedded.clone());
+        let engine_dir = engine_dir(args)?;
+        let engine = Engine::new(pulselet_engine::Options::new(&engine_dir))
+            .with_context(|| format!("engine in {}", engine_dir.display()))?;
+        tracing::debug!("{}", engine.budgets());
+        let registry = Registry::new();
+        let secrets: Arc<dyn Secrets> = match &args.secrets {
+            Some(dir) => Arc::new(SecretFolder(dir.clone())),
+            None => Arc::new(NoSecrets),
+        };
+        let runner = Runner::new(pulselet_runner::Options {
+            broker: Arc::clone(&broker),
+            engine,
+            secrets,
+            registry: registry.clone(),
+            cluster: "standalone".to_owned(),
+            state_dir: (!args.ephemeral).then(|| args.data.join("runner")),
+            guest_threads: args.guest_threads.unwrap_or_else(guest_threads),
+        })?;
+        Ok(Self { broker, runner, registry, embedded })
+    }
+
+    /// Writes what is to be written and lets the folder go.
+    pub(super) async fn stop(self) {
+        let Self { runner, broker, embedded, .. } = self;
+        // Joins the guest threads, whose replicas have ended.
+        tokio::task::spawn_blocking(move || drop(runner)).await.ok();
+        drop(broker);
+        embedded.close().await;
+    }
+}
+
+/// One thread does the input and output; guests get the rest.
+fn guest_threads() -> NonZeroUsize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
+}
+
+/// Compiled code is worth keeping from run to run, wherever the messages are kept.
+fn engine_dir(args: &RunArgs) -> anyhow::Result<PathBuf> {
+    if let Some(dir) = &args.engine_dir {
+        return Ok(dir.clone());
+    }
+    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
+        Some(dir) => PathBuf::from(dir),
+        None => std::env::home_dir().context("there is no home folder: name one with --engine-dir")?.join(".cache"),
+    };
+    Ok(cache.join("pulselet").join("engine"))
+}
+
+/// Secrets as files, the way Kubernetes mounts them: `<folder>/<path>/<key>`. Read on every use, so that a value may be
+/// replaced while functions run.
+struct SecretFolder(PathBuf);
+
+impl Secrets for SecretFolder {
+    fn get(&self, reference: &SecretRef) -> Option<Vec<u8>> {
+        let is_plain = |part: &str| !part.is_empty() && part != "." && part != ".." && !part.contains('/');
+        if !is_plain(&reference.path) || !is_plain(&reference.key) {
+            return None;
+        }
+        let path = self.0.join(&reference.path).join(&reference.key);
+        let size = std::fs::metadata(&path).ok()?.len();
+        if size > MAX_SECRET_BYTES {
+            tracing::warn!(path = %path.display(), size, "secret is larger than {MAX_SECRET_BYTES} bytes; not read");
+            return None;
+        }
+        std::fs::read(path).ok()
+    }
+}

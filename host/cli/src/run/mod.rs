@@ -1,0 +1,180 @@
+//! `pulselet run`: functions from their declarations, on a broker in this process.
+//!
+//! - [`graph`]: which topics come from outside and which go there
+//! - [`filter`]: lines in, lines out, as a pipe
+//! - [`host`]: broker, engine and runner, put together
+//! - [`report`]: what a person is told in the end
+
+mod filter;
+mod graph;
+mod host;
+mod report;
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Args;
+use pulselet_runner::Deployment;
+use tokio_util::sync::CancellationToken;
+
+use graph::Graph;
+use host::Host;
+
+/// How long functions may take to finish what they are doing when the process is asked to end.
+const GRACE: Duration = Duration::from_secs(30);
+
+/// Run functions here, with a broker inside this process
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+  Serve functions until Ctrl-C; messages and positions are kept in ./pulselet-data:
+    pulselet run function.yaml
+  Talk to it from another terminal:
+    echo hello | pulselet produce in
+    pulselet consume out --follow
+  As a filter, when lines are piped in: each line is a message, answers are printed in order, and the command ends
+  when everything is settled:
+    cat text | pulselet run --ephemeral split.yaml count.yaml")]
+pub(crate) struct RunArgs {
+    /// Declarations (YAML or JSON); a file may hold several functions
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Folder that keeps topics and subscriptions
+    #[arg(long, value_name = "DIR", default_value = "pulselet-data", conflicts_with = "ephemeral")]
+    data: PathBuf,
+    /// Keep everything in memory: nothing survives the process
+    #[arg(long)]
+    ephemeral: bool,
+    /// Be a filter even if nothing is piped in
+    #[arg(long, conflicts_with = "no_filter")]
+    filter: bool,
+    /// Serve until stopped, even if something is piped in
+    #[arg(long)]
+    no_filter: bool,
+    /// Filter: topic that lines go to, if the functions read more than one from outside
+    #[arg(long, value_name = "TOPIC")]
+    feed: Option<String>,
+    /// Filter: topic that is printed (repeatable), if not all that no function reads
+    #[arg(long, value_name = "TOPIC")]
+    print: Vec<String>,
+    /// Folder of secrets: entry KEY of secret PATH is the file DIR/PATH/KEY
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// Serve /metrics, /health and /ready at this address, for example 127.0.0.1:9094
+    #[arg(long, value_name = "ADDR")]
+    metrics_addr: Option<SocketAddr>,
+    /// Threads that functions run on [default: one less than there are cores, at least one]
+    #[arg(long, value_name = "N")]
+    guest_threads: Option<NonZeroUsize>,
+    /// Folder for components and compiled code [default: pulselet in the user's cache folder]
+    #[arg(long, value_name = "DIR", env = "PULSELET_ENGINE_DIR")]
+    engine_dir: Option<PathBuf>,
+}
+
+/// Runs until the input is settled (filter), a signal comes, or a function stops itself.
+pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+    let declared = crate::declarations::read(&args.files)?;
+    let graph = Graph::new(declared.iter().map(|declared| &declared.resolved));
+    let is_filter = args.filter || (!args.no_filter && filter::is_piped_in());
+    // Asked before anything starts, so that a question about the topics changes nothing.
+    let ends = if is_filter { Some(filter::Ends::choose(&graph, args.feed.as_deref(), &args.print)?) } else { None };
+
+    let host = Host::start(&args)?;
+    let (deployments, outcome) = serve(&host, declared, ends, &args).await;
+    let drained = tokio::time::timeout(GRACE, async {
+        for deployment in &deployments {
+            deployment.pause().await;
+        }
+    });
+    if drained.await.is_err() {
+        eprintln!("functions did not finish within {GRACE:?}; what they did not settle comes again");
+    }
+    drop(deployments);
+    host.stop().await;
+    outcome
+}
+
+type Served = (Vec<Deployment>, anyhow::Result<ExitCode>);
+
+async fn serve(
+    host: &Host,
+    declared: Vec<pulselet_api::Declared>,
+    ends: Option<filter::Ends>,
+    args: &RunArgs,
+) -> Served {
+    let mut deployments = Vec::new();
+    let mut filter = None;
+    if let Some(ends) = ends {
+        match filter::Filter::open(&host.broker, ends).await {
+            Ok(opened) => filter = Some(opened),
+            Err(error) => return (deployments, Err(error)),
+        }
+    }
+    for declared in declared {
+        let base_dir = crate::declarations::base_dir(&declared).to_owned();
+        let name = declared.resolved.name.to_string();
+        let deployed = host.runner.deploy(declared.resolved, &base_dir).await;
+        match deployed.with_context(|| format!("function {name}")) {
+            Ok(deployment) => deployments.push(deployment),
+            Err(error) => return (deployments, Err(error)),
+        }
+    }
+    let outcome = work(host, &deployments, filter, args).await;
+    (deployments, outcome)
+}
+
+async fn work(
+    host: &Host,
+    deployments: &[Deployment],
+    filter: Option<filter::Filter>,
+    args: &RunArgs,
+) -> anyhow::Result<ExitCode> {
+    let ending = CancellationToken::new();
+    let _ends_with_this = ending.clone().drop_guard();
+    if let Some(address) = args.metrics_addr {
+        host.serve_metrics(address, ending.clone()).await?;
+    }
+    let signal = crate::signals::wait();
+    let ready = async {
+        for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
+            deployment.ready().await;
+        }
+        host.ready.store(true, std::sync::atomic::Ordering::Release);
+    };
+    let stops: Vec<_> = deployments.iter().map(|deployment| Box::pin(stopped(deployment))).collect();
+    let started = std::time::Instant::now();
+    let is_filter = filter.is_some();
+    let job = async {
+        ready.await;
+        match filter {
+            Some(filter) => filter.run(&host.broker, deployments).await,
+            None => {
+                report::serving(deployments, args);
+                std::future::pending().await
+            }
+        }
+    };
+    tokio::select! {
+        done = job => {
+            let fed = done?;
+            report::filtered(&fed, deployments, started.elapsed());
+            Ok(if fed.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        (name, reason) = async { futures::future::select_all(stops).await.0 } => {
+            anyhow::bail!("function {name}: {reason}")
+        }
+        signal = signal => {
+            tracing::info!(signal, "stopping");
+            if is_filter { anyhow::bail!("stopped by {signal} before all input was settled; run it again to go on") }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn stopped(deployment: &Deployment) -> (String, String) {
+    (deployment.function().name.to_string(), deployment.stopped().await)
+}
