@@ -162,16 +162,16 @@ impl ArtifactStore {
         if digest_of(&bytes) == digest {
             return Some(bytes);
         }
-        tracing::warn!(path = %path.display(), "kept component is damaged, it is fetched again");
+        tracing::warn!(path = %path.display(), "kept copy of a component is damaged and will be replaced");
         None
     }
 
-    /// A copy of the right size is taken for the right one here: it is only ever read back through its digest.
+    /// A copy counts only if it is whole: one that is not is replaced.
     fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), ArtifactError> {
-        let path = self.path(digest);
-        if fs::metadata(&path).is_ok_and(|data| data.len() == bytes.len() as u64) {
+        if self.copy_of(digest).is_some() {
             return Ok(());
         }
+        let path = self.path(digest);
         files::write_whole(&path, bytes).map_err(|source| ArtifactError::Keep { path, source })
     }
 

@@ -62,14 +62,10 @@ fn text<H>(error: &wasmtime::Error, state: &mut State<H>) -> String {
     }
     if let Some(backtrace) = error.downcast_ref::<WasmBacktrace>() {
         for frame in backtrace.frames() {
-            let name = frame.func_name().map_or_else(|| frame.func_index().to_string(), demangled);
+            let name = frame.func_name().map_or_else(|| format!("function {}", frame.func_index()), str::to_owned);
             let _ = write!(text, "\n  at {name}");
         }
     }
     text.truncate(text.floor_char_boundary(MAX_TEXT_BYTES));
     text
-}
-
-fn demangled(name: &str) -> String {
-    name.to_owned()
 }

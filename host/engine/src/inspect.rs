@@ -175,6 +175,10 @@ impl Outline {
                     }
                     0
                 }
+                Payload::UnknownSection { id, range, .. } => {
+                    let reason = format!("section {id} is of no kind that a component has");
+                    return Err(InspectError::Malformed { offset: range.start as u64, reason });
+                }
                 Payload::End(_) => break,
                 _ => 0,
             };

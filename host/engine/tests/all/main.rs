@@ -1,0 +1,19 @@
+//! The engine as its callers see it, with real components.
+
+#![allow(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a panic is how a test fails, also in what tests share"
+)]
+
+mod assign;
+mod calls;
+mod faults;
+mod host;
+mod imports;
+mod inspect;
+mod places;
+mod setup;
+mod stdio;
+mod store;
