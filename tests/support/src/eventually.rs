@@ -50,6 +50,7 @@ pub async fn eventually<O: Observation, F: Future<Output = O>>(
 ///
 /// # Panics
 /// When the condition does not hold within the given time; the message ends with the last state seen.
+#[expect(clippy::disallowed_methods, reason = "this is the one place that waits between looks")]
 pub fn eventually_blocking<O: Observation>(what: &str, within: Duration, mut look: impl FnMut() -> O) -> O::Met {
     let end = Instant::now() + within;
     loop {

@@ -79,6 +79,7 @@ fn run(words: &[&str]) -> Option<Answer> {
         ["loop"] => compute_for_ever(),
         ["recurse"] => number(recurse(1)),
         ["sleep", ms] => {
+            #[expect(clippy::disallowed_methods, reason = "a guest that sleeps is what the test wants")]
             std::thread::sleep(Duration::from_millis(parse(ms)));
             text("slept")
         }
