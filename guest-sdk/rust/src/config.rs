@@ -15,10 +15,7 @@ pub(crate) fn all<T: DeserializeOwned>(entries: Result<Vec<(String, String)>, St
 }
 
 /// One entry.
-pub(crate) fn one<T: DeserializeOwned>(
-    name: &str,
-    entry: Result<Option<String>, String>,
-) -> Result<Option<T>, Error> {
+pub(crate) fn one<T: DeserializeOwned>(name: &str, entry: Result<Option<String>, String>) -> Result<Option<T>, Error> {
     let Some(text) = entry.map_err(unread)? else { return Ok(None) };
     let value = T::deserialize(Entry { name, text: &text });
     value.map(Some).map_err(|Wrong(text)| Error::fatal(format!("funcConfig: {text}")))

@@ -146,6 +146,11 @@ impl Context {
         host::key(self.index)
     }
 
+    /// Key of the message as text, ready for [`Message::key`]; `None` where there is none or it is not UTF-8.
+    pub fn key_text(&self) -> Option<String> {
+        String::from_utf8(self.key()?).ok()
+    }
+
     /// The ordering key, where the sender set one besides the key.
     pub fn ordering_key(&self) -> Option<Vec<u8>> {
         host::ordering_key(self.index)

@@ -119,10 +119,38 @@ macro_rules! __entry {
     };
 }
 
-/// In native code the type only tells the test kit what to call.
-#[cfg(not(target_arch = "wasm32"))]
+/// In a test, gives the type to the test kit.
+#[cfg(all(not(target_arch = "wasm32"), feature = "testing"))]
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __entry {
-    ($($entry:tt)*) => {};
+    (function $function:ident) => {
+        impl $crate::testing::Entry for $function {
+            const POINT: $crate::testing::EntryPoint =
+                $crate::testing::EntryPoint::Function(<Self as $crate::__rt::Function>::process);
+        }
+        // Without it a function that only the component exports would count as unused.
+        const _: $crate::testing::EntryPoint = <$function as $crate::testing::Entry>::POINT;
+    };
+    (batch_function $function:ident) => {
+        impl $crate::testing::Entry for $function {
+            const POINT: $crate::testing::EntryPoint =
+                $crate::testing::EntryPoint::BatchFunction(<Self as $crate::__rt::BatchFunction>::process_batch);
+        }
+        const _: $crate::testing::EntryPoint = <$function as $crate::testing::Entry>::POINT;
+    };
+}
+
+/// Elsewhere nothing calls the function; it is only kept from counting as unused.
+#[cfg(all(not(target_arch = "wasm32"), not(feature = "testing")))]
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __entry {
+    (function $function:ident) => {
+        const _: fn(::std::vec::Vec<u8>) -> $crate::Answer = <$function as $crate::__rt::Function>::process;
+    };
+    (batch_function $function:ident) => {
+        const _: fn(::std::vec::Vec<::std::vec::Vec<u8>>) -> ::std::vec::Vec<$crate::Answer> =
+            <$function as $crate::__rt::BatchFunction>::process_batch;
+    };
 }

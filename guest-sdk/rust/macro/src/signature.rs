@@ -56,7 +56,10 @@ pub(crate) fn parameters(form: Form, function: &ItemFn) -> Result<Vec<Parameter>
     let mut inputs = 0;
     for argument in &function.sig.inputs {
         let FnArg::Typed(argument) = argument else {
-            faults.add(argument.span(), "a Pulselet function is a free function: move it out of the impl and take no `self`");
+            faults.add(
+                argument.span(),
+                "a Pulselet function is a free function: move it out of the impl and take no `self`",
+            );
             inputs += 1;
             continue;
         };
@@ -83,7 +86,9 @@ const TOO_MANY: &str = "a Pulselet function takes one payload and, where it want
 
 fn no_input(form: Form) -> &'static str {
     match form {
-        Form::Single => "a Pulselet function takes the payload: add a parameter such as `input: String` or `input: &[u8]`",
+        Form::Single => {
+            "a Pulselet function takes the payload: add a parameter such as `input: String` or `input: &[u8]`"
+        }
         Form::Batch => "a batch function takes the payloads: add a parameter such as `inputs: Vec<String>`",
     }
 }

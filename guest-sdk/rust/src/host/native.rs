@@ -19,7 +19,7 @@ pub(crate) struct Call {
     pub(crate) open: BTreeMap<u64, MessageId>,
     pub(crate) next_handle: u64,
     pub(crate) notes: Notes,
-    selected: u32,
+    pub(crate) selected: u32,
 }
 
 /// What stays the same from call to call.
@@ -92,7 +92,9 @@ pub(crate) fn enter(call: Option<Call>) -> Option<Call> {
 fn call<R>(ask: impl FnOnce(&mut Call) -> R) -> R {
     CALL.with_borrow_mut(|call| match call {
         Some(call) => ask(call),
-        None => panic!("no message is being handled: call the function through `pulselet::testing` (feature `testing`)"),
+        None => {
+            panic!("no message is being handled: call the function through `pulselet::testing` (feature `testing`)")
+        }
     })
 }
 
