@@ -1,6 +1,7 @@
 //! A function that was deployed: its replicas as others see them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use pulselet_api::Resolved;
 use pulselet_engine::Assigned;
@@ -11,7 +12,8 @@ use crate::replica::Command;
 use crate::replica::status::{Phase, ReplicaStatus};
 use crate::runner::{DeployError, Inner};
 
-/// A function and its replicas. Dropping it drains them.
+/// A function and its replicas. Dropping it ends them at once: calls under way are broken off, and their messages come
+/// again.
 pub struct Deployment {
     runner: Arc<Inner>,
     function: Resolved,
@@ -62,16 +64,17 @@ impl Deployment {
         Ok(())
     }
 
-    /// Finishes and settles what is being called, then closes everything; the rest goes back to the broker. The
-    /// subscription stays, so that nothing is missed until [`Deployment::resume`].
+    /// Finishes and settles what is being called, then closes everything; the rest goes back to the broker, and so does
+    /// what is not finished within `grace`. The subscription stays, so that nothing is missed until
+    /// [`Deployment::resume`].
     ///
     /// # Cancel safety
     /// Replicas that were told to drain do so if this is dropped.
-    pub async fn pause(&self) {
+    pub async fn pause(&self, grace: Duration) {
         let _one_at_a_time = self.replicas.lock().await;
         let replicas = self.handles();
         for replica in &replicas {
-            replica.commands.send(Command::Drain).await.ok();
+            replica.commands.send(Command::Drain { grace }).await.ok();
         }
         for replica in replicas {
             let mut status = replica.status;

@@ -85,14 +85,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
 
     let host = Host::start(&args)?;
     let (deployments, outcome) = serve(&host, declared, ends, &args).await;
-    let drained = tokio::time::timeout(GRACE, async {
-        for deployment in &deployments {
-            deployment.pause().await;
-        }
-    });
-    if drained.await.is_err() {
-        eprintln!("functions did not finish within {GRACE:?}; what they did not settle comes again");
-    }
+    futures::future::join_all(deployments.iter().map(|deployment| deployment.pause(GRACE))).await;
     drop(deployments);
     host.stop().await;
     outcome

@@ -4,9 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use pulselet_broker::batch::{Batch, BatchBuilder, Outgoing};
-use pulselet_broker::{
-    Broker, ConsumerOptions, Event, InitialPosition, ProducerOptions, SubscriptionType,
-};
+use pulselet_broker::{Broker, ConsumerOptions, Event, InitialPosition, ProducerOptions, SubscriptionType};
 use pulselet_broker_embedded::{EmbeddedBroker, Options, Storage};
 use pulselet_test_support::{example, guest};
 

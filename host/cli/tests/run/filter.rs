@@ -19,8 +19,7 @@ fn functions_in_a_row_feed_one_another() {
     let bench = Bench::new();
     let first = bench.declare("first", &example("exclamation"), "in", "middle", "");
     let second = bench.declare("second", &example("exclamation"), "middle", "out", "");
-    let output =
-        bench.filter(&["--ephemeral", second.to_str().unwrap(), first.to_str().unwrap()], b"a\nb\n");
+    let output = bench.filter(&["--ephemeral", second.to_str().unwrap(), first.to_str().unwrap()], b"a\nb\n");
     assert_eq!(text(&output.stdout), "a!!\nb!!\n", "{}", text(&output.stderr));
 }
 

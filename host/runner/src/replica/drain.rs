@@ -2,13 +2,15 @@
 //! delivered and not called goes back to the broker when the consumers close.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinSet;
 
 use super::status::Phase;
 use super::{Inbox, Replica, publish_now};
 
 impl Replica {
-    pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox) {
+    pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox, mut workers: JoinSet<()>, grace: Duration) {
         self.stopping.set(true);
         self.inputs.cancel();
         self.status.send_modify(|status| status.enter(Phase::Draining));
@@ -17,7 +19,11 @@ impl Replica {
         for source in sources {
             self.machine.borrow_mut().forget_uncalled(source);
         }
-        self.settle_what_is_in_hand(&mut inbox).await;
+        if tokio::time::timeout(grace, self.settle_what_is_in_hand(&mut inbox)).await.is_err() {
+            tracing::warn!(function = %self.shared.facts.function.name, ?grace, "not finished in time; what is not settled comes again");
+        }
+        // Workers that rest, and calls that are broken off.
+        workers.shutdown().await;
         let consumers: Vec<_> = self.consumers.borrow_mut().drain().map(|(_, consumer)| consumer).collect();
         for consumer in consumers {
             if let Err(error) = consumer.close().await {

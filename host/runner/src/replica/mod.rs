@@ -17,7 +17,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pulselet_broker::{Consumer, Event};
 use pulselet_engine::{Assigned, TopicNumber};
@@ -35,10 +35,13 @@ use status::{Phase, ReplicaStatus};
 /// Arrivals taken in at one go.
 const ARRIVALS: usize = 32;
 
+/// How long a replica that stops by itself waits for calls that are under way.
+const GRACE: Duration = Duration::from_secs(5);
+
 /// What a replica is told.
 pub(crate) enum Command {
-    /// Finish what is being called, settle it, close everything.
-    Drain,
+    /// Finish what is being called, settle it, close everything. What takes longer than this is broken off.
+    Drain { grace: Duration },
 }
 
 /// The queues a replica listens to.
@@ -112,6 +115,7 @@ impl Replica {
             workers.spawn_local(worker::run(Rc::clone(&self), number as usize));
         }
         let mut arrivals = Vec::with_capacity(ARRIVALS);
+        let mut grace = GRACE;
         while !self.stopping.get() {
             let timer = self.machine.borrow().next_timer();
             let wake = async {
@@ -132,14 +136,15 @@ impl Replica {
                 Some(request) = inbox.publish_now.recv() => {
                     tokio::task::spawn_local(publish_now::serve(Rc::clone(&self), request));
                 }
-                command = inbox.commands.recv() => match command {
-                    Some(Command::Drain) | None => break,
-                },
+                command = inbox.commands.recv() => {
+                    // Nobody is left who could command: nobody waits for the end of a call either.
+                    grace = command.map_or(Duration::ZERO, |Command::Drain { grace }| grace);
+                    break;
+                }
             }
             self.carry_out();
         }
-        self.drain(inbox).await;
-        workers.abort_all();
+        self.drain(inbox, workers, grace).await;
     }
 
     fn arrived(&self, arrival: Arrival) {

@@ -98,7 +98,18 @@ impl Settlement {
         {
             self.entries.set_alone(task);
         }
+        if self.has_used_up_attempts(task) {
+            // Its last attempt did not come back to say so. It must not get another one.
+            self.finish_unhandled(task, "the process died while the message was being called".to_owned());
+            return;
+        }
         self.lanes.push(self.lane_of(task), task);
+    }
+
+    fn has_used_up_attempts(&self, task: Task) -> bool {
+        let Some((_, entry)) = self.entries.entry(task.entry) else { return false };
+        let made = self.attempts.of(entry, task.member as usize);
+        self.policy.guarantee != Guarantee::AtMostOnce && self.policy.retry.max_retries.is_some_and(|max| made > max)
     }
 
     fn fresh_size(&self, key: usize, fresh: &[bool]) -> (usize, u64) {

@@ -21,6 +21,7 @@ impl Settlement {
         match failure {
             Failure::Fatal(reason) => {
                 self.orders.fatal.get_or_insert(reason);
+                self.is_stopped = true;
                 // Not counted: the message is not to blame. It stays unacked and comes again after a restart.
                 self.give_back(task);
                 None
@@ -95,7 +96,7 @@ impl Settlement {
     }
 
     /// The message will not be tried again: to the dead letter topic, or acked and counted where there is none.
-    fn finish_unhandled(&mut self, task: Task, reason: String) {
+    pub(super) fn finish_unhandled(&mut self, task: Task, reason: String) {
         if !self.policy.dead_letters {
             self.drop_message(task, reason);
             return;

@@ -118,6 +118,8 @@ pub(crate) struct Settlement {
     /// Entries some of whose members were settled since the last [`Settlement::ack_members`].
     partly_acked: VecDeque<usize>,
     orders: Orders,
+    /// The guest asked to stop: nothing more is called.
+    is_stopped: bool,
 }
 
 impl Settlement {
@@ -132,6 +134,7 @@ impl Settlement {
             postponed: Vec::new(),
             partly_acked: VecDeque::new(),
             orders: Orders::default(),
+            is_stopped: false,
         }
     }
 
@@ -150,6 +153,9 @@ impl Settlement {
 
     /// Up to `max` messages that may be called together now, in order.
     pub(crate) fn next_call(&mut self, max: usize, into: &mut Vec<Work>) {
+        if self.is_stopped {
+            return;
+        }
         self.lanes.take(max, &self.entries, |task| {
             if let Some(work) = self.entries.work(task) {
                 into.push(work);
@@ -163,7 +169,7 @@ impl Settlement {
 
     /// True when [`Settlement::next_call`] has something to give.
     pub(crate) fn has_work(&self) -> bool {
-        self.lanes.has_ready()
+        !self.is_stopped && self.lanes.has_ready()
     }
 
     /// Messages in memory that are not settled.

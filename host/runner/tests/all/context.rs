@@ -47,9 +47,11 @@ async fn configuration_and_granted_secrets_reach_the_function_and_others_do_not(
 #[tokio::test]
 async fn a_component_that_needs_what_is_not_granted_is_refused_when_it_is_deployed() {
     let rig = Rig::new();
-    for (component, field) in
-        [("probe-publish", "spec.publish"), ("probe-settle", "processingGuarantee"), ("probe-secrets", "spec.secretsMap")]
-    {
+    for (component, field) in [
+        ("probe-publish", "spec.publish"),
+        ("probe-settle", "processingGuarantee"),
+        ("probe-secrets", "spec.secretsMap"),
+    ] {
         let refused = rig.try_deploy(component, "").await.err().map(|error| error.to_string());
         assert!(refused.as_ref().is_some_and(|text| text.contains(field)), "{component}: {refused:?}");
     }

@@ -57,7 +57,7 @@ async fn by_hand_a_handle_of_an_earlier_call_may_be_used_and_what_is_left_comes_
     let third = out.texts(1).await;
     assert!(third[0].to_lowercase().contains("unknown"), "{third:?}");
     rig.backlog_is(2).await;
-    probe.pause().await;
+    probe.pause(SOON).await;
     probe.resume().await.unwrap();
     assert_eq!(out.texts(1).await, ["open"]);
 }

@@ -8,7 +8,7 @@ use crate::rig::{Rig, SOON};
 async fn what_arrives_while_a_function_is_paused_is_answered_when_it_resumes() {
     let rig = Rig::new();
     let probe = rig.deploy("").await;
-    probe.pause().await;
+    probe.pause(SOON).await;
     assert!(probe.status().is_empty());
     rig.send(&["a"]).await;
     rig.backlog_is(1).await;
@@ -24,7 +24,7 @@ async fn draining_settles_what_was_called_and_gives_the_rest_back() {
     let payloads: Vec<String> = (0..500).map(|n| format!("m{n}")).collect();
     let payloads: Vec<&str> = payloads.iter().map(String::as_str).collect();
     rig.send_batch(&payloads).await;
-    probe.pause().await;
+    probe.pause(SOON).await;
     let answered = probe_answers(&rig).await;
     let left = rig.subscription().await.backlog;
     assert_eq!(answered + left, 500, "nothing is lost and nothing answered without being acked");

@@ -33,6 +33,6 @@ async fn a_replica_that_is_gone_leaves_no_numbers_behind() {
     let rig = Rig::new();
     let probe = rig.deploy("").await;
     assert!(rig.metrics().contains("pulsar_function_received_total"));
-    probe.pause().await;
+    probe.pause(SOON).await;
     eventually("the numbers are gone", SOON, || async { !rig.metrics().contains("instance_id") }).await;
 }
