@@ -99,7 +99,9 @@ fn run(words: &[&str]) -> Option<Answer> {
 
 fn write(words: &[&str]) -> Option<Answer> {
     match words {
-        ["log", lines] => (0..parse(lines)).for_each(|line| logging::log(Level::Info, "probe", &format!("line {line}"))),
+        ["log", lines] => {
+            (0..parse(lines)).for_each(|line| logging::log(Level::Info, "probe", &format!("line {line}")))
+        }
         ["stdout", line @ ..] => println!("{}", line.join(" ")),
         ["stderr", line @ ..] => eprintln!("{}", line.join(" ")),
         ["print", line @ ..] => {
