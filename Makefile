@@ -49,7 +49,7 @@ guests: setup ## Build the functions that the tests run
 
 .PHONY: fmt
 fmt: setup ## Format all Rust code
-	@for workspace in . examples tests/guests; do (cd "$$workspace" && cargo fmt --all); done
+	@for workspace in . examples tests/guests; do (cd "$$workspace" && cargo fmt); done
 
 .PHONY: clean
 clean: ## Remove what was built here; installed tools stay

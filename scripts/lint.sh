@@ -15,7 +15,7 @@ within() { (cd "$1" && shift && "$@"); }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
 
 for workspace in . examples tests/guests; do
-    check "format of $workspace" within "$workspace" cargo fmt --all --check
+    check "format of $workspace" within "$workspace" cargo fmt --check
 done
 
 check "clippy of ." cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
