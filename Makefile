@@ -35,7 +35,6 @@ test: setup $(CARGO_COMPONENT) ## Run every test; the last line says how many pa
 lint: setup $(CARGO_DENY) ## Check format, clippy, docs and the licences of dependencies
 	@scripts/lint.sh
 
-.PHONY: bench-%
 bench-%: setup examples guests ## Run one bench; QUICK=1 ends within two minutes; writes target/bench/NAME.json
 	@QUICK="$(QUICK)" cargo bench --locked --bench $*
 

@@ -24,7 +24,7 @@ count() {
 step() {
     local name=$1 folder=$2 log status=0 started=$SECONDS p f s
     shift 2
-    log=$logs/${name// /-}.log
+    log=$logs/${name//[ \/]/-}.log
     printf '==> %s\n' "$name"
     (cd "$folder" && "$@") </dev/null 2>&1 | tee "$log" || status=1
     read -r p f s < <(count "$log")
@@ -39,7 +39,7 @@ prove() { if step "$@"; then passed=$((passed + 1)); fi; }
 
 # on_component EXAMPLE FILE: the tests of an example once more, with the built component in place of the Rust function.
 on_component() {
-    step "tests of $1 on $2" examples env PULSELET_BIN="$PWD/target/debug/pulselet" \
+    step "tests of $1 on its component ${2%%/release/*}" examples env PULSELET_BIN="$PWD/target/debug/pulselet" \
         PULSELET_COMPONENT="$PWD/examples/target/$2" cargo test --package "$1" --tests --locked --no-fail-fast || true
 }
 
