@@ -13,6 +13,7 @@ use pulselet_engine::Engine;
 use pulselet_runner::{NoSecrets, Runner, Secrets};
 
 use super::RunArgs;
+use crate::admin::Served;
 
 /// Largest secret that is read, in bytes; Kubernetes has the same limit.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
@@ -23,6 +24,8 @@ pub(super) struct Host {
     pub(super) runner: Runner,
     pub(super) registry: Registry,
     embedded: EmbeddedBroker,
+    /// The folder, for other processes; not in memory only.
+    served: Option<Served>,
 }
 
 impl Host {
@@ -48,12 +51,16 @@ impl Host {
             state_dir: (!args.ephemeral).then(|| args.data.join("runner")),
             guest_threads: args.guest_threads.unwrap_or_else(guest_threads),
         })?;
-        Ok(Self { broker, runner, registry, embedded })
+        let served = if args.ephemeral { None } else { Some(Served::start(&args.data, Arc::clone(&broker))?) };
+        Ok(Self { broker, runner, registry, embedded, served })
     }
 
     /// Writes what is to be written and lets the folder go.
     pub(super) async fn stop(self) {
-        let Self { runner, broker, embedded, .. } = self;
+        let Self { runner, broker, embedded, served, .. } = self;
+        if let Some(served) = served {
+            served.close().await;
+        }
         // Joins the guest threads, whose replicas have ended.
         tokio::task::spawn_blocking(move || drop(runner)).await.ok();
         drop(broker);

@@ -14,6 +14,8 @@ use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -128,15 +130,18 @@ async fn work(
 ) -> anyhow::Result<ExitCode> {
     let ending = CancellationToken::new();
     let _ends_with_this = ending.clone().drop_guard();
+    let is_ready = Arc::new(AtomicBool::new(false));
     if let Some(address) = args.metrics_addr {
-        host.serve_metrics(address, ending.clone()).await?;
+        let ready = Arc::clone(&is_ready);
+        let is_ready = move || ready.load(Ordering::Acquire);
+        crate::metrics_server::start(address, host.registry.clone(), is_ready, ending.clone()).await?;
     }
     let signal = crate::signals::wait();
     let ready = async {
         for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
             deployment.ready().await;
         }
-        host.ready.store(true, std::sync::atomic::Ordering::Release);
+        is_ready.store(true, Ordering::Release);
     };
     let stops: Vec<_> = deployments.iter().map(|deployment| Box::pin(stopped(deployment))).collect();
     let started = std::time::Instant::now();

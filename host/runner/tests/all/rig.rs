@@ -16,7 +16,7 @@ use pulselet_engine::Engine;
 use pulselet_runner::{Deployment, Options, Runner, Secrets};
 use pulselet_test_support::{eventually, guest};
 
-pub const SOON: Duration = Duration::from_secs(20);
+pub(crate) const SOON: Duration = Duration::from_secs(20);
 
 /// A secret store with one entry: `vault/token` is `s3cret`.
 struct OneSecret;
@@ -27,24 +27,24 @@ impl Secrets for OneSecret {
     }
 }
 
-pub struct Rig {
-    pub broker: Arc<dyn Broker>,
-    pub runner: Runner,
-    pub registry: Registry,
-    pub dir: tempfile::TempDir,
+pub(crate) struct Rig {
+    pub(crate) broker: Arc<dyn Broker>,
+    pub(crate) runner: Runner,
+    pub(crate) registry: Registry,
+    pub(crate) dir: tempfile::TempDir,
 }
 
-pub fn topic(name: &str) -> TopicName {
+pub(crate) fn topic(name: &str) -> TopicName {
     name.parse().unwrap()
 }
 
 impl Rig {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let broker = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(Storage::Ephemeral)).unwrap();
         Self::on(Arc::new(broker), tempfile::tempdir().unwrap())
     }
 
-    pub fn on(broker: Arc<dyn Broker>, dir: tempfile::TempDir) -> Self {
+    pub(crate) fn on(broker: Arc<dyn Broker>, dir: tempfile::TempDir) -> Self {
         let registry = Registry::new();
         // One store for all tests, so that a component is compiled once.
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine");
@@ -65,19 +65,19 @@ impl Rig {
 
     /// Deploys the probe, in the form that imports what `spec` grants: it reads `in` and answers to `out`; `spec` is
     /// more lines of its declaration.
-    pub async fn deploy(&self, spec: &str) -> Deployment {
+    pub(crate) async fn deploy(&self, spec: &str) -> Deployment {
         let granted = [("publish:", "probe-publish"), ("manual", "probe-settle"), ("secretsMap", "probe-secrets")];
         let component = granted.iter().find(|(field, _)| spec.contains(field)).map_or("probe-plain", |(_, name)| name);
         self.deploy_component(component, spec).await
     }
 
-    pub async fn deploy_component(&self, component: &str, spec: &str) -> Deployment {
+    pub(crate) async fn deploy_component(&self, component: &str, spec: &str) -> Deployment {
         let deployment = self.try_deploy(component, spec).await.unwrap();
         assert!(deployment.ready().await, "{:?}", deployment.status());
         deployment
     }
 
-    pub async fn try_deploy(&self, component: &str, spec: &str) -> Result<Deployment, pulselet_runner::DeployError> {
+    pub(crate) async fn try_deploy(&self, component: &str, spec: &str) -> Result<Deployment, pulselet_runner::DeployError> {
         let indented: String = spec.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
         let text = format!(
             "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}, reuse: {}}}\n  input: {{topics: [in]}}\n  output: {{topic: out}}\n  retry: {{backoffMs: 10, maxBackoffMs: 50}}\n{indented}",
@@ -88,13 +88,13 @@ impl Rig {
         self.runner.deploy(declared[0].resolved.clone(), self.dir.path()).await
     }
 
-    pub async fn send(&self, payloads: &[&str]) {
+    pub(crate) async fn send(&self, payloads: &[&str]) {
         for payload in payloads {
             self.send_with(&[Outgoing { payload: payload.as_bytes(), ..Outgoing::default() }], false).await;
         }
     }
 
-    pub async fn send_keyed(&self, messages: &[(&str, &str)]) {
+    pub(crate) async fn send_keyed(&self, messages: &[(&str, &str)]) {
         for (key, payload) in messages {
             let message = Outgoing { payload: payload.as_bytes(), key: Some(Key::Text(key)), ..Outgoing::default() };
             self.send_with(&[message], false).await;
@@ -102,13 +102,13 @@ impl Rig {
     }
 
     /// All in one entry.
-    pub async fn send_batch(&self, payloads: &[&str]) {
+    pub(crate) async fn send_batch(&self, payloads: &[&str]) {
         let messages: Vec<_> =
             payloads.iter().map(|payload| Outgoing { payload: payload.as_bytes(), ..Outgoing::default() }).collect();
         self.send_with(&messages, true).await;
     }
 
-    pub async fn send_with(&self, messages: &[Outgoing<'_>], is_batch: bool) {
+    pub(crate) async fn send_with(&self, messages: &[Outgoing<'_>], is_batch: bool) {
         let producer = self.producer("in").await;
         if is_batch {
             let mut batch = BatchBuilder::new();
@@ -128,7 +128,7 @@ impl Rig {
     }
 
     /// A reader of a topic from its beginning.
-    pub async fn read(&self, name: &str) -> Reader {
+    pub(crate) async fn read(&self, name: &str) -> Reader {
         let options = ConsumerOptions {
             topic: topic(name),
             subscription: "reader".to_owned(),
@@ -142,12 +142,12 @@ impl Rig {
         Reader { consumer, waiting: Vec::new() }
     }
 
-    pub async fn subscription(&self) -> SubscriptionStats {
+    pub(crate) async fn subscription(&self) -> SubscriptionStats {
         let stats = self.broker.subscriptions(&topic("in")).await.unwrap();
         stats.into_iter().find(|stats| stats.name == "public/default/probe").unwrap()
     }
 
-    pub async fn backlog_is(&self, backlog: u64) {
+    pub(crate) async fn backlog_is(&self, backlog: u64) {
         eventually(&format!("backlog is {backlog}"), SOON, || async {
             let now = self.subscription().await.backlog;
             if now == backlog { Ok(()) } else { Err(now) }
@@ -155,24 +155,24 @@ impl Rig {
         .await;
     }
 
-    pub fn metrics(&self) -> String {
+    pub(crate) fn metrics(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
 }
 
-pub struct Reader {
+pub(crate) struct Reader {
     consumer: Box<dyn Consumer>,
     waiting: Vec<(Entry, Message)>,
 }
 
 impl Reader {
     /// The next messages as text, in order.
-    pub async fn texts(&mut self, count: usize) -> Vec<String> {
+    pub(crate) async fn texts(&mut self, count: usize) -> Vec<String> {
         let messages = self.messages(count).await;
         messages.iter().map(|(_, message)| String::from_utf8_lossy(&message.payload).into_owned()).collect()
     }
 
-    pub async fn messages(&mut self, count: usize) -> Vec<(Entry, Message)> {
+    pub(crate) async fn messages(&mut self, count: usize) -> Vec<(Entry, Message)> {
         while self.waiting.len() < count {
             let next = tokio::time::timeout(SOON, self.consumer.next()).await;
             let seen: Vec<_> = self.waiting.iter().map(|(_, m)| String::from_utf8_lossy(&m.payload)).collect();
