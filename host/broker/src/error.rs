@@ -96,6 +96,15 @@ pub enum Error {
         /// Size allowed.
         limit: usize,
     },
+    /// The producer has sent more than it has waited for. This batch and all after it are refused until the producer is
+    /// opened again, so that none overtakes another.
+    #[error("more than {limit} bytes wait to be stored in {topic}: wait for receipts, then open the producer again")]
+    QueueFull {
+        /// The topic.
+        topic: TopicName,
+        /// Bytes that may wait.
+        limit: usize,
+    },
     /// Cumulative acks need one reader.
     #[error("cumulative acks are not allowed on {0} subscriptions")]
     CumulativeAck(String),

@@ -1,0 +1,2 @@
+//! The embedded broker from outside.
+mod first;
