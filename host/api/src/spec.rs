@@ -53,7 +53,7 @@ pub struct FunctionSpec {
     pub wasm: Wasm,
     /// What it reads.
     pub input: Input,
-    /// Where its answers go; without it, answers are refused.
+    /// Where its answers go; without it, answers are discarded and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output: Option<Output>,
     /// Further topics it may publish to: names, or patterns `[persistent://]tenant/namespace/regex` that match whole

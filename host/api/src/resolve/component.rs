@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::{Rules, at_least_one};
 use crate::problem::Problem;
+use crate::quantity::Quantity;
 use crate::resolved::{ComponentRef, Digest, Limits, Location, Reuse, World};
 use crate::rule::Rule;
 use crate::shape::shorten;
@@ -81,15 +82,31 @@ impl Rules<'_> {
     pub(super) fn limits(&mut self) -> Limits {
         let none = spec::Limits::default();
         let limits = self.spec.limits.as_ref().unwrap_or(&none);
+        let otherwise = Limits::default();
         let memory = limits.memory.as_ref();
         let output = limits.output_bytes.as_ref();
         Limits {
-            timeout: Duration::from_millis(self.spec.timeout.unwrap_or(default::TIMEOUT_MS).into()),
+            timeout: self.spec.timeout.map_or(otherwise.timeout, |ms| Duration::from_millis(ms.into())),
             memory_bytes: self.bytes("spec.limits.memory", memory, default::MEMORY, "64Ki", "4Gi"),
-            table_elements: limits.table_elements.unwrap_or(default::TABLE_ELEMENTS),
-            output_messages: limits.output_messages.unwrap_or(default::OUTPUT_MESSAGES),
+            table_elements: limits.table_elements.unwrap_or(otherwise.table_elements),
+            output_messages: limits.output_messages.unwrap_or(otherwise.output_messages),
             output_bytes: self.bytes("spec.limits.outputBytes", output, default::OUTPUT_BYTES, "1", "1Gi"),
-            log_lines_per_second: limits.log_lines_per_second.unwrap_or(default::LOG_LINES_PER_SECOND),
+            log_lines_per_second: limits.log_lines_per_second.unwrap_or(otherwise.log_lines_per_second),
+        }
+    }
+}
+
+/// What a declaration gives that has no `spec.limits`.
+impl Default for Limits {
+    fn default() -> Self {
+        let bytes = |text: &str| Quantity::new(text).bytes().unwrap_or_default();
+        Self {
+            timeout: Duration::from_millis(default::TIMEOUT_MS.into()),
+            memory_bytes: bytes(default::MEMORY),
+            table_elements: default::TABLE_ELEMENTS,
+            output_messages: default::OUTPUT_MESSAGES,
+            output_bytes: bytes(default::OUTPUT_BYTES),
+            log_lines_per_second: default::LOG_LINES_PER_SECOND,
         }
     }
 }

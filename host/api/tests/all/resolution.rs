@@ -3,7 +3,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use pulselet_api::topic::TopicName;
-use pulselet_api::{Guarantee, Inputs, Location, Reuse, SubscriptionKind, World};
+use pulselet_api::{Guarantee, Inputs, Limits, Location, Reuse, SubscriptionKind, World};
 
 use crate::{one, with};
 
@@ -29,6 +29,7 @@ fn a_minimal_declaration_has_the_documented_defaults() {
     assert_eq!((it.limits.memory_bytes, it.limits.table_elements), (64 << 20, 20_000));
     assert_eq!((it.limits.output_messages, it.limits.output_bytes), (10_000, 16 << 20));
     assert_eq!(it.limits.log_lines_per_second, 1_000);
+    assert_eq!(it.limits, Limits::default());
     assert!(it.forward_properties && !it.paused && it.config.is_empty() && it.secrets.is_empty());
 }
 

@@ -1,0 +1,26 @@
+use std::process::ExitCode;
+
+use clap::{Args, CommandFactory};
+use clap_complete::Shell;
+
+use crate::args::Cli;
+use crate::output;
+
+/// Print a completion script for a shell
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Examples:
+    pulselet completions bash > ~/.local/share/bash-completion/completions/pulselet
+    pulselet completions zsh > \"${fpath[1]}/_pulselet\"
+    pulselet completions fish > ~/.config/fish/completions/pulselet.fish")]
+pub(crate) struct CompletionsArgs {
+    /// Which shell
+    shell: Shell,
+}
+
+pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut Cli::command(), "pulselet", &mut script);
+    output::print(&String::from_utf8_lossy(&script))?;
+    output::done()
+}

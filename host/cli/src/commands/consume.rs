@@ -1,0 +1,114 @@
+use std::io::{BufWriter, Write};
+use std::process::ExitCode;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::admin::wire::{Bytes, ConsumeQuery, From, ReadMessage};
+use crate::admin::{Access, Client};
+use crate::args::DataArgs;
+use crate::output::{self, Output};
+use crate::signals;
+
+/// Print the messages of a topic
+#[derive(Args, Debug)]
+#[command(after_long_help = "\
+Without --subscription nothing is acknowledged and nothing changes: the same messages are printed again the next time.
+With one, what has been printed is acknowledged, and the next time goes on behind it.
+
+Examples:
+    pulselet consume out
+    pulselet consume out --follow --from latest
+    pulselet consume out --subscription audit --count 10
+    pulselet consume out --output json | jq -r .key")]
+pub(crate) struct ConsumeArgs {
+    #[command(flatten)]
+    data: DataArgs,
+    /// Name of the topic
+    topic: String,
+    /// Read for this subscription, and acknowledge what has been printed; it is made if it does not exist
+    #[arg(long, value_name = "NAME")]
+    subscription: Option<String>,
+    /// Where to start, unless the subscription exists
+    #[arg(long, value_enum, default_value = "earliest")]
+    from: From,
+    /// Stop after so many messages
+    #[arg(long, value_name = "N")]
+    count: Option<u64>,
+    /// Go on when everything that is there has been printed
+    #[arg(long)]
+    follow: bool,
+}
+
+pub(crate) async fn run(args: ConsumeArgs, output: &Output) -> anyhow::Result<ExitCode> {
+    let mut access = Access::open(&args.data.data, false).await?;
+    let query = ConsumeQuery {
+        topic: args.topic,
+        subscription: args.subscription,
+        from: args.from,
+        count: args.count,
+        follow: args.follow,
+    };
+    let outcome = consume(&mut access.client, &query, output).await;
+    access.close().await;
+    outcome?;
+    output::done()
+}
+
+async fn consume(client: &mut Client, query: &ConsumeQuery, output: &Output) -> anyhow::Result<()> {
+    let mut reading = client.consume(query).await?;
+    let mut out = BufWriter::new(std::io::stdout());
+    let mut printed = 0;
+    let stop = signals::wait();
+    tokio::pin!(stop);
+    loop {
+        let message = tokio::select! {
+            message = reading.next() => message?,
+            _ = &mut stop => None,
+        };
+        let Some(message) = message else { break };
+        if output.is_json() {
+            writeln!(out, "{}", to_json(message))?;
+        } else {
+            out.write_all(&message.payload.0)?;
+            out.write_all(b"\n")?;
+        }
+        printed += 1;
+        // Only what is out of our hands is acknowledged; a group of messages is, together.
+        if !reading.has_more_at_hand() {
+            out.flush()?;
+            reading.used(printed).await?;
+        }
+    }
+    out.flush()?;
+    reading.used(printed).await?;
+    reading.finish().await
+}
+
+/// Bytes that are text come as text.
+fn to_json(message: ReadMessage) -> Value {
+    let properties: serde_json::Map<String, Value> =
+        message.properties.into_iter().map(|(name, value)| (name, value.into())).collect();
+    let mut object = json!({
+        "messageId": message.message_id,
+        "topic": message.topic,
+        "properties": properties,
+        "eventTime": message.event_time,
+        "publishTime": message.publish_time,
+        "producerName": message.producer_name,
+        "sequenceId": message.sequence_id,
+        "redeliveryCount": message.redelivery_count,
+        "isNull": message.is_null,
+    });
+    for (name, bytes) in
+        [("payload", Some(message.payload)), ("key", message.key), ("orderingKey", message.ordering_key)]
+    {
+        let (name, value) = match bytes.map(|Bytes(bytes)| String::from_utf8(bytes)) {
+            Some(Ok(text)) => (name.to_owned(), text.into()),
+            Some(Err(binary)) => (format!("{name}Base64"), json!(Bytes(binary.into_bytes()))),
+            None => (name.to_owned(), Value::Null),
+        };
+        object.as_object_mut().into_iter().for_each(|object| drop(object.insert(name.clone(), value.clone())));
+    }
+    object
+}

@@ -1,0 +1,14 @@
+//! One file for each command.
+
+pub(crate) mod build;
+pub(crate) mod completions;
+pub(crate) mod consume;
+pub(crate) mod harness;
+pub(crate) mod inspect;
+pub(crate) mod new;
+pub(crate) mod produce;
+pub(crate) mod schema;
+pub(crate) mod subscriptions;
+pub(crate) mod test;
+pub(crate) mod topics;
+pub(crate) mod validate;
