@@ -76,6 +76,13 @@ impl EmbeddedBroker {
         self.handle.stop();
     }
 
+    /// Waits until the broker has stopped, and says why: [`Error::Closed`], or how the storage failed.
+    pub async fn ended(&self) -> Error {
+        let core = &self.handle.core;
+        core.writer.finished().await;
+        lock(&core.registry).ended.clone().unwrap_or(Error::Closed)
+    }
+
     fn core(&self) -> &Arc<Core> {
         &self.handle.core
     }

@@ -95,9 +95,11 @@ impl Queue {
         self.by_slot.contains_key(&slot)
     }
 
-    /// Slots of which entries wait.
+    /// Slots of which entries wait, the one that waits longest first.
     pub(crate) fn slots(&self) -> Vec<u16> {
-        self.by_slot.keys().copied().collect()
+        let mut slots: Vec<_> = self.by_slot.iter().map(|(slot, numbers)| (numbers.first().copied(), *slot)).collect();
+        slots.sort_unstable();
+        slots.into_iter().map(|(_, slot)| slot).collect()
     }
 
     /// The first entry that waits to go out again, of all or of one slot. It stays until it is removed.

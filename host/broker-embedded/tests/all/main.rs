@@ -1,2 +1,3 @@
 //! The embedded broker from outside.
-mod first;
+
+mod conformance;
