@@ -3,7 +3,14 @@ use crate::{Error, IntoPayload};
 /// What a call comes to: bytes for the output topic, nothing, or an error.
 pub type Answer = Result<Option<Vec<u8>>, Error>;
 
-/// What a function can return: a payload, `()` or `None` for no answer, and a `Result` of any of these.
+/// What a function can return: a payload, in the sense of [`IntoPayload`], `()` or `None` for no answer, and a `Result` of any of these.
+#[diagnostic::on_unimplemented(
+    message = "a function cannot answer with `{Self}`",
+    label = "not an answer",
+    note = "return `Vec<u8>`, `String` or `Json<T>` with `T: serde::Serialize`; `()` or `Option` of those to send nothing; \
+            or `Result<_, E>` of any of these, where `E` is `pulselet::Error` or any error type",
+    note = "for an encoding of your own, implement `pulselet::IntoPayload` for the type"
+)]
 pub trait IntoAnswer {
     /// Comes to the answer.
     ///

@@ -1,4 +1,28 @@
-//! Write functions for Apache Pulsar as WebAssembly components.
+//! Write functions for Apache Pulsar as WebAssembly components: a plain Rust function, one attribute, one file to deploy.
+//!
+//! ```
+//! use pulselet::{Context, Error};
+//!
+//! #[pulselet::function]
+//! fn greet(name: String, ctx: &Context) -> Result<String, Error> {
+//!     let greeting: Option<String> = ctx.config_value("greeting")?;
+//!     log::info!("{name} came by {}", ctx.topic());
+//!     Ok(format!("{} {name}", greeting.as_deref().unwrap_or("hello")))
+//! }
+//! ```
+//!
+//! What a function does with a message:
+//! - **takes** it as bytes, text or [`Json`], or as a type of its own ([`FromPayload`]); what does not decode is rejected
+//! - **answers** with the same ([`IntoPayload`]), with nothing, or with an [`Error`] that says what becomes of the message
+//! - **asks** about it, publishes, reads its configuration and secrets, counts: all through [`Context`]
+//! - **settles** it by hand where the declaration says so: [`AckHandle`]
+//! - takes **many at once**: [`batch_function`] and [`Record`]
+//! - is **tested** by `cargo test`, natively and as the built component: `testing`, with the feature of that name
+//!
+//! It logs through `log`, or through `tracing` with the feature of that name.
+//!
+//! The crate of a function is a `cdylib`, built for `wasm32-wasip2`. The component imports what the function uses and
+//! nothing else, so its declaration has to grant nothing else.
 #![cfg_attr(not(target_arch = "wasm32"), forbid(unsafe_code))]
 
 #[doc(hidden)]

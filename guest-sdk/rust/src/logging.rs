@@ -1,4 +1,9 @@
-//! Hands `log` records to the host, which decides what to keep.
+//! Hands the function's log to the host, which decides what to keep.
+
+#[cfg(feature = "tracing")]
+mod events;
+
+use std::sync::Once;
 
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -12,10 +17,6 @@ impl Log for HostLog {
     }
 
     fn log(&self, record: &Record<'_>) {
-        // `tracing` reports entering and leaving every span under this target; they are no lines of the function's own.
-        if record.target().starts_with("tracing::span") {
-            return;
-        }
         match record.args().as_str() {
             Some(text) => host::log(record.level(), record.target(), text),
             None => host::log(record.level(), record.target(), &record.args().to_string()),
@@ -25,9 +26,14 @@ impl Log for HostLog {
     fn flush(&self) {}
 }
 
-/// Before every call; does something once. A logger that the function has set itself stays.
+/// Before every call; does something once. What the function has set up by itself stays.
 pub(crate) fn start() {
-    if log::max_level() == LevelFilter::Off && log::set_logger(&HostLog).is_ok() {
-        log::set_max_level(LevelFilter::Trace);
-    }
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if log::set_logger(&HostLog).is_ok() {
+            log::set_max_level(LevelFilter::Trace);
+        }
+        #[cfg(feature = "tracing")]
+        events::start();
+    });
 }

@@ -26,9 +26,9 @@ pub struct Json<T>(pub T);
 
 /// What a function can take: `Vec<u8>`, `&[u8]`, `String`, `&str`, [`Json<T>`](Json), and types of your own.
 #[diagnostic::on_unimplemented(
-    message = "a function cannot take `{Self}`",
-    label = "not a way to read a payload",
-    note = "take `&[u8]`, `Vec<u8>`, `&str`, `String` or `Json<T>` with `T: serde::Deserialize`",
+    message = "`{Self}` cannot be read from a payload",
+    label = "not a payload",
+    note = "`&[u8]`, `Vec<u8>`, `&str`, `String` and `Json<T>` with `T: serde::Deserialize` can",
     note = "for an encoding of your own, implement `pulselet::FromPayload` for the type"
 )]
 pub trait FromPayload<'a>: Sized {
@@ -77,10 +77,9 @@ fn not_utf8(error: std::str::Utf8Error) -> Error {
 
 /// What a function can answer with: `Vec<u8>`, `&[u8]`, `String`, `&str`, [`Json<T>`](Json), and types of your own.
 #[diagnostic::on_unimplemented(
-    message = "a function cannot answer with `{Self}`",
-    label = "not a way to write a payload",
-    note = "return `Vec<u8>`, `String` or `Json<T>` with `T: serde::Serialize`; `()` or `Option` of those to send nothing; \
-            or a `Result` of any of these",
+    message = "`{Self}` cannot be written as a payload",
+    label = "not a payload",
+    note = "`Vec<u8>`, `String` and `Json<T>` with `T: serde::Serialize` can",
     note = "for an encoding of your own, implement `pulselet::IntoPayload` for the type"
 )]
 pub trait IntoPayload {

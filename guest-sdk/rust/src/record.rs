@@ -19,6 +19,12 @@ pub struct Record<T> {
 }
 
 /// What a function can take: a payload, or a [`Record`] of one.
+#[diagnostic::on_unimplemented(
+    message = "a function cannot take `{Self}`",
+    label = "not a payload",
+    note = "take `&[u8]`, `Vec<u8>`, `&str`, `String` or `Json<T>` with `T: serde::Deserialize`; or a `Record` of one of these",
+    note = "for an encoding of your own, implement `pulselet::FromPayload` for the type"
+)]
 pub trait FromMessage<'a>: Sized {
     /// Reads the payload; the bytes may be taken or borrowed.
     ///

@@ -1,6 +1,6 @@
 //! What the attribute macros expand to; not for use by hand.
 
-use crate::{Answer, Context, Error, FromMessage, FunctionContext, IntoAnswers};
+use crate::{Answer, Context, Error, FromMessage, FunctionContext};
 
 /// A function that takes one message.
 pub trait Function {
@@ -33,9 +33,9 @@ pub fn input<'a, T: FromMessage<'a>>(payload: &'a mut Vec<u8>) -> Result<T, Erro
 }
 
 /// Decodes a batch, calls the function with what decoded, and answers for the rest.
-pub fn batch<'a, T: FromMessage<'a>, A: IntoAnswers>(
+pub fn batch<'a, T: FromMessage<'a>>(
     payloads: &'a mut [Vec<u8>],
-    function: impl FnOnce(Vec<T>) -> A,
+    function: impl FnOnce(Vec<T>) -> Vec<Answer>,
 ) -> Vec<Answer> {
     let mut inputs = Vec::with_capacity(payloads.len());
     let mut undecoded = Vec::new();
@@ -46,7 +46,7 @@ pub fn batch<'a, T: FromMessage<'a>, A: IntoAnswers>(
         }
     }
     let count = inputs.len();
-    let mut answers = if inputs.is_empty() { Vec::new() } else { function(inputs).into_answers(count) };
+    let mut answers = if inputs.is_empty() { Vec::new() } else { function(inputs) };
     assert!(
         answers.len() == count,
         "the batch function returned {} answers for {count} messages: return one for each, in their order",

@@ -48,6 +48,7 @@ pub use self::{
 
 /// A [`Harness`] for a function, by its name: `harness!(exclamation)`, `harness!(my_crate::exclamation)`.
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]
+#[doc(inline)]
 pub use crate::__harness as harness;
 
 #[cfg(all(feature = "testing", not(target_arch = "wasm32")))]

@@ -7,14 +7,19 @@ use crate::signature::{Form, Parameter, parameters};
 
 /// The function as it was written, and beside it its glue or what is wrong with it.
 pub(crate) fn expand(form: Result<Form>, item: TokenStream) -> TokenStream {
-    let glue = form.and_then(|form| {
+    let glued = form.and_then(|form| {
         let function = function(item.clone())?;
         let parameters = parameters(form, &function)?;
         Ok(glue(form, &function, &parameters))
     });
-    // The item stays even beside an error, so that the compiler reports no further ones of a missing function.
-    let glue = glue.unwrap_or_else(Error::into_compile_error);
-    quote! { #item #glue }
+    match glued {
+        Ok(glue) => quote! { #item #glue },
+        // The item stays, so that the compiler does not also miss it; the error is the one thing to be said of it.
+        Err(error) => {
+            let error = error.into_compile_error();
+            quote! { #[allow(unused)] #item #error }
+        }
+    }
 }
 
 fn function(item: TokenStream) -> Result<ItemFn> {
@@ -35,7 +40,7 @@ fn glue(form: Form, function: &ItemFn, parameters: &[Parameter]) -> TokenStream 
     };
     let (implementation, form) = match form {
         Form::Single => (single(name, parameters, answer), quote!(function)),
-        Form::Batch => (batch(name, parameters), quote!(batch_function)),
+        Form::Batch => (batch(name, parameters, answer), quote!(batch_function)),
     };
     quote! {
         #[doc(hidden)]
@@ -63,16 +68,21 @@ fn single(name: &Ident, parameters: &[Parameter], answer: Span) -> TokenStream {
     }
 }
 
-fn batch(name: &Ident, parameters: &[Parameter]) -> TokenStream {
+fn batch(name: &Ident, parameters: &[Parameter], answer: Span) -> TokenStream {
     let arguments = parameters.iter().map(|parameter| match parameter {
         Parameter::Context => quote!(::pulselet::__rt::function_context()),
         Parameter::Input(ty) if matches!(**ty, Type::Reference(_)) => quote_spanned!(ty.span()=> &inputs),
         Parameter::Input(ty) => quote_spanned!(ty.span()=> inputs),
     });
+    let answers = quote_spanned!(answer=> ::pulselet::IntoAnswers::into_answers(outputs, count));
     quote! {
         impl ::pulselet::__rt::BatchFunction for #name {
             fn process_batch(mut payloads: ::std::vec::Vec<::std::vec::Vec<u8>>) -> ::std::vec::Vec<::pulselet::Answer> {
-                ::pulselet::__rt::batch(&mut payloads, |inputs| #name(#(#arguments),*))
+                ::pulselet::__rt::batch(&mut payloads, |inputs| {
+                    let count = inputs.len();
+                    let outputs = #name(#(#arguments),*);
+                    #answers
+                })
             }
         }
     }

@@ -1,8 +1,8 @@
 //! The attributes that make a Rust function a Pulselet function. Use them through the crate `pulselet`, which documents
 //! them.
 //!
-//! - [`signature`]: checks what was written, and says what to write instead
-//! - [`expand`]: the glue between the function and its host
+//! - `signature`: checks what was written, and says what to write instead
+//! - `expand`: the glue between the function and its host
 #![forbid(unsafe_code)]
 
 mod expand;

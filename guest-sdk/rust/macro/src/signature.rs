@@ -60,8 +60,7 @@ pub(crate) fn parameters(form: Form, function: &ItemFn) -> Result<Vec<Parameter>
                 argument.span(),
                 "a Pulselet function is a free function: move it out of the impl and take no `self`",
             );
-            inputs += 1;
-            continue;
+            return faults.into_result().map(|()| parameters);
         };
         if let Some(name) = context_name(&argument.ty) {
             contexts += 1;
@@ -69,6 +68,7 @@ pub(crate) fn parameters(form: Form, function: &ItemFn) -> Result<Vec<Parameter>
             parameters.push(Parameter::Context);
         } else {
             inputs += 1;
+            check_input(form, &argument.ty, &mut faults);
             if inputs == 2 {
                 faults.add(argument.ty.span(), TOO_MANY);
             }
@@ -81,6 +81,7 @@ pub(crate) fn parameters(form: Form, function: &ItemFn) -> Result<Vec<Parameter>
     faults.into_result().map(|()| parameters)
 }
 
+const GENERIC: &str = "a Pulselet function has no generic parameters: write concrete types, and leave lifetimes out";
 const TOO_MANY: &str = "a Pulselet function takes one payload and, where it wants one, a `&Context`: \
                         read what else you need (key, properties, configuration) from the context";
 
@@ -103,10 +104,7 @@ fn check_qualifiers(function: &ItemFn, faults: &mut Faults) {
         );
     }
     if !signature.generics.params.is_empty() {
-        faults.add(
-            signature.generics.span(),
-            "a Pulselet function has no generic parameters: write concrete types, and leave lifetimes out",
-        );
+        faults.add(signature.generics.span(), GENERIC);
     }
     if let Some(keyword) = &signature.unsafety {
         faults.add(keyword.span, "a Pulselet function is safe to call: remove `unsafe`");
@@ -116,6 +114,25 @@ fn check_qualifiers(function: &ItemFn, faults: &mut Faults) {
     }
     if let Some(dots) = &signature.variadic {
         faults.add(dots.span(), TOO_MANY);
+    }
+}
+
+fn check_input(form: Form, ty: &Type, faults: &mut Faults) {
+    if matches!(ty, Type::ImplTrait(_)) {
+        faults.add(ty.span(), GENERIC);
+    } else if form == Form::Batch && !is_list(ty) {
+        faults.add(
+            ty.span(),
+            "a batch function takes many messages at once: write `Vec<T>` or `&[T]`, such as `Vec<String>`",
+        );
+    }
+}
+
+fn is_list(ty: &Type) -> bool {
+    match ty {
+        Type::Reference(reference) => matches!(*reference.elem, Type::Slice(_)),
+        Type::Path(path) => path.path.segments.last().is_some_and(|last| last.ident == "Vec"),
+        _ => false,
     }
 }
 

@@ -3,13 +3,15 @@
 use std::env;
 use std::ffi::OsString;
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::protocol::{Call, Greeting, Reply, Report, VERSION, World};
 use super::{BatchOutcome, EntryPoint};
 use crate::host::{Incoming, Setting};
 
+#[cfg(test)]
+mod tests;
 mod wire;
 
 #[derive(Debug)]
@@ -33,7 +35,7 @@ impl Component {
         let count = messages.len();
         let program = match &mut self.program {
             Some(program) => program,
-            none => none.insert(Program::start(&self.path, self.world)?),
+            none => none.insert(Program::start(program(&self.path), &self.path, self.world)?),
         };
         let report = program.call(&wire::call(setting, messages))?;
         if report.results.len() != count {
@@ -46,6 +48,12 @@ impl Component {
     }
 }
 
+fn program(component: &Path) -> Command {
+    let mut command = Command::new(env::var_os("PULSELET_BIN").unwrap_or_else(|| OsString::from("pulselet")));
+    command.arg("harness").arg(component);
+    command
+}
+
 /// `pulselet harness`, running.
 #[derive(Debug)]
 struct Program {
@@ -55,17 +63,11 @@ struct Program {
 }
 
 impl Program {
-    fn start(component: &PathBuf, world: World) -> Result<Self, String> {
-        let program = env::var_os("PULSELET_BIN").unwrap_or_else(|| OsString::from("pulselet"));
-        let mut child = Command::new(&program)
-            .arg("harness")
-            .arg(component)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .map_err(|error| {
-                format!("start {}: {error}; set PULSELET_BIN to the program `pulselet`", program.display())
-            })?;
+    fn start(mut command: Command, component: &Path, world: World) -> Result<Self, String> {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().map_err(|error| {
+            let program = command.get_program().display();
+            format!("start {program}: {error}; set PULSELET_BIN to the program `pulselet`")
+        })?;
         let (Some(stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
             return Err("the program has no stdin and stdout".into());
         };

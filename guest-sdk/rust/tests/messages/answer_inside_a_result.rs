@@ -1,0 +1,6 @@
+#[pulselet::function]
+fn f(input: &str) -> Result<Option<u64>, std::num::ParseIntError> {
+    input.parse().map(Some)
+}
+
+fn main() {}

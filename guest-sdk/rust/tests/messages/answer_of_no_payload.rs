@@ -1,0 +1,6 @@
+#[pulselet::function]
+fn f(input: String) -> usize {
+    input.len()
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[pulselet::batch_function(100)]
+fn f(inputs: Vec<String>) -> Vec<String> {
+    inputs
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[pulselet::function]
+async fn f(input: String) -> String {
+    input
+}
+
+fn main() {}

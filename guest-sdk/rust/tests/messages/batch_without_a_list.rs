@@ -1,0 +1,6 @@
+#[pulselet::function(batch)]
+fn f(inputs: Vec<String>) -> String {
+    inputs.join(" ")
+}
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[pulselet::function]
+fn f(input: u64) -> String {
+    input.to_string()
+}
+
+fn main() {}

@@ -1,0 +1,10 @@
+struct Shop;
+
+impl Shop {
+    #[pulselet::function]
+    fn f(&self, input: String) -> String {
+        input
+    }
+}
+
+fn main() {}

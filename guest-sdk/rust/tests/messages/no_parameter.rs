@@ -1,0 +1,6 @@
+#[pulselet::function]
+fn f() -> String {
+    String::new()
+}
+
+fn main() {}

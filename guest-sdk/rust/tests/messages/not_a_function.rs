@@ -1,0 +1,4 @@
+#[pulselet::function]
+struct Shop;
+
+fn main() {}

@@ -1,0 +1,6 @@
+#[pulselet::function(topic = "in")]
+fn f(input: String) -> String {
+    input
+}
+
+fn main() {}
