@@ -105,6 +105,13 @@ impl Command {
 #[derive(Debug, Args)]
 pub(crate) struct DataArgs {
     /// Folder that keeps topics and subscriptions; it may be in use by `pulselet run`
-    #[arg(long, value_name = "DIR", default_value = "pulselet-data", env = "PULSELET_DATA", hide_env = true)]
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "pulselet-data",
+        env = "PULSELET_DATA",
+        hide_env = true
+    )]
     pub(crate) data: PathBuf,
 }

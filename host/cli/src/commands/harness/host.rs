@@ -13,6 +13,10 @@ use pulselet_sdk::testing::protocol::{
 
 use super::wire;
 
+/// Lines and numbers kept of one call, so that a function that floods its log ends as a failed test and not as a full
+/// memory.
+const MAX_NOTES: usize = 100_000;
+
 /// What a function is given in a test; notes down what it does.
 #[derive(Default)]
 pub(super) struct TestHost {
@@ -104,6 +108,9 @@ impl TestHost {
     }
 
     fn metric(&mut self, kind: MetricKind, name: &str, value: f64) {
+        if self.metrics.len() >= MAX_NOTES {
+            return;
+        }
         self.metrics.push(Metric { kind, name: name.to_owned(), value });
     }
 }
@@ -250,6 +257,11 @@ impl HostCalls for TestHost {
         if matches!(context, "stdout" | "stderr") {
             eprintln!("{message}");
             return;
+        }
+        match self.logs.len() {
+            MAX_NOTES => eprintln!("more than {MAX_NOTES} lines were logged in one call; the others are left out"),
+            count if count > MAX_NOTES => return,
+            _ => {}
         }
         self.logs.push(LogLine { level: wire::level(level), context: context.to_owned(), text: message.to_owned() });
     }

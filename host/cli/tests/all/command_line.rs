@@ -1,0 +1,90 @@
+use pulselet_test_support::example;
+use serde_json::Value;
+
+use crate::Bench;
+
+const COMMANDS: [&str; 12] = [
+    "run",
+    "validate",
+    "new",
+    "build",
+    "test",
+    "inspect",
+    "produce",
+    "consume",
+    "topics",
+    "subscriptions",
+    "schema",
+    "completions",
+];
+
+#[test]
+fn help_teaches_by_example_and_names_the_exit_statuses() {
+    let bench = Bench::new();
+    let general = bench.prints(&["--help"]);
+    for words in ["pulselet new shout", "64  a declaration is wrong", "65  a component"] {
+        assert!(general.contains(words), "{words}\n{general}");
+    }
+    for command in COMMANDS {
+        let help = bench.prints(&[command, "--help"]);
+        assert!(help.contains("Example"), "{command} has no example\n{help}");
+        assert!(help.contains(&format!("pulselet {command}")), "{help}");
+        assert!(general.contains(command), "{command} is not listed");
+    }
+}
+
+#[test]
+fn a_wrong_command_line_ends_with_2_and_a_proposal() {
+    let bench = Bench::new();
+    bench.pulselet(&["cosume", "out"]).failed(2, "consume");
+    bench.pulselet(&["produce"]).failed(2, "<TOPIC>");
+    bench.pulselet(&[]).failed(2, "Usage: pulselet");
+    bench.pulselet(&["topics", "create", "t", "--partitions", "0"]).failed(2, "--partitions");
+}
+
+#[test]
+fn completions_know_every_command() {
+    let bench = Bench::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = bench.prints(&["completions", shell]);
+        assert!(COMMANDS.iter().all(|command| script.contains(command)), "{shell}");
+    }
+}
+
+#[test]
+fn the_schema_is_printed_as_it_is_checked() {
+    let schema: Value = serde_json::from_str(&Bench::new().prints(&["schema"])).unwrap();
+    assert_eq!(schema, pulselet_api::schema());
+}
+
+#[test]
+fn errors_have_a_form_for_programs() {
+    let bench = Bench::new();
+    for (args, status) in [
+        (vec!["topics", "list"], 1),
+        (vec!["inspect", "missing.wasm"], 1),
+        (vec!["run", "--ephemeral", "bad.yaml"], 64),
+    ] {
+        bench.write("bad.yaml", "kind: Function\n");
+        let ended = bench.pulselet(&[args.as_slice(), &["--output", "json"]].concat());
+        assert_eq!(ended.status(), status);
+        let error: Value = serde_json::from_str(&ended.errors()).unwrap();
+        assert_eq!(error["status"], status);
+        assert!(error["error"].as_str().is_some_and(|text| !text.is_empty()));
+        assert_eq!(error["problems"].is_array(), status == 64);
+    }
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_is_no_error() {
+    use std::io::Read;
+    use std::process::Stdio;
+    let bench = Bench::new();
+    bench.prints(&["inspect", example("exclamation").to_str().unwrap()]);
+    let mut child = bench.command().arg("schema").stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let mut errors = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
+    assert!(child.wait().unwrap().success(), "{errors}");
+    assert_eq!(errors, "");
+}
