@@ -12,7 +12,7 @@ check() {
     "$@" || failed+=("$name")
 }
 within() { (cd "$1" && shift && "$@"); }
-docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked --quiet; }
+docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked --quiet; }
 
 for workspace in . examples tests/guests; do
     check "format of $workspace" within "$workspace" cargo fmt --check
