@@ -1,7 +1,7 @@
 //! What a user declares: kinds, defaults, rules. No I/O.
 //!
 //! - [`parse`]: text (YAML or JSON) to [`Declared`] functions, or to everything that is wrong with it
-//! - [`Function`], [`spec`]: a declaration as it is written; [`schema`]: its JSON Schema, [`reference`] its handbook page
+//! - [`Function`], [`spec`]: a declaration as it is written; [`schema`]: its JSON Schema, [`reference()`] its handbook page
 //! - [`Rule`], [`Problem`], [`Errors`]: what can be wrong, with codes that never change
 //! - [`Resolved`]: a declaration that has been checked
 //! - [`topic`]: topic names and patterns

@@ -53,7 +53,14 @@ struct Reader {
 impl Reader {
     async fn open(server: &Server, topic: TopicName, query: ConsumeQuery) -> Result<Self, Error> {
         let broker = Arc::clone(&server.broker);
+        if !query.follow {
+            // Subscribing would make the topic, and a name that is mistyped would look like one that is empty.
+            broker.subscriptions(&topic).await?;
+        }
         let is_passing = query.subscription.is_none();
+        if is_passing {
+            remove_left_behind(&*broker, &topic).await;
+        }
         let subscription = query.subscription.unwrap_or_else(passing_name);
         let mut consumers: Vec<Arc<dyn Consumer>> = Vec::new();
         for topic in partitions(&*broker, &topic).await? {
@@ -190,7 +197,21 @@ async fn listen(number: usize, consumer: Arc<dyn Consumer>, delivered: mpsc::Sen
     }
 }
 
+/// How subscriptions of readers without one begin.
+const PASSING: &str = "pulselet-consume-";
+
+/// Removes the subscriptions of readers that died: they would keep messages for nobody.
+async fn remove_left_behind(broker: &dyn Broker, topic: &TopicName) {
+    // Whatever is wrong with the topic shows when it is opened.
+    for stats in broker.subscriptions(topic).await.unwrap_or_default() {
+        if stats.consumers == 0 && stats.name.starts_with(PASSING) {
+            // One that is just being opened is busy, and stays.
+            broker.delete_subscription(topic, &stats.name).await.ok();
+        }
+    }
+}
+
 fn passing_name() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    format!("pulselet-consume-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+    format!("{PASSING}{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
 }

@@ -35,7 +35,7 @@ pub(crate) struct ConsumeArgs {
     /// Stop after so many messages
     #[arg(long, value_name = "N")]
     count: Option<u64>,
-    /// Go on when everything that is there has been printed
+    /// Go on when everything that is there has been printed; the topic may come into being later
     #[arg(long)]
     follow: bool,
 }

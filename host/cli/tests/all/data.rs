@@ -174,6 +174,8 @@ fn bad_names_are_refused_with_the_rule() {
         bench.pulselet(&args).failed(1, "[persistent://]tenant/namespace/name");
     }
     bench.pulselet(&["topics", "list", "("]).failed(1, "regex");
+    bench.pulselet(&["consume", "nothing"]).failed(1, "does not exist");
+    assert_eq!(bench.prints_json(&["topics", "list"]).as_array().unwrap().len(), 1);
     bench.pulselet(&["topics", "delete", "nothing"]).failed(1, "does not exist");
 }
 
@@ -246,10 +248,11 @@ fn whoever_has_the_folder_open_serves_the_others() {
 fn what_a_killed_process_leaves_behind_is_in_nobodys_way() {
     let bench = Bench::new();
     bench.prints(&["produce", "in", "1", "2"]);
-    let mut follow = bench.start(&["consume", "in", "--follow", "--subscription", "s"]);
+    let mut follow = bench.start(&["consume", "in", "--follow"]);
     let mut printed = stdout(&mut follow.0);
     bench.is_served();
     assert_eq!(printed.next().unwrap().unwrap(), "1");
+    assert_eq!(bench.prints_json(&["subscriptions", "list", "in"]).as_array().unwrap().len(), 1);
     // Without a chance to clean up.
     follow.0.kill().unwrap();
     follow.0.wait().unwrap();
@@ -259,6 +262,7 @@ fn what_a_killed_process_leaves_behind_is_in_nobodys_way() {
     drop(UnixListener::bind(bench.dir.path().join("pulselet-data/pulselet.sock")).unwrap());
     bench.prints(&["produce", "in", "3"]);
     assert_eq!(bench.prints(&["consume", "in"]), "1\n2\n3\n");
+    assert_eq!(bench.prints_json(&["subscriptions", "list", "in"]), serde_json::json!([]));
 }
 
 #[test]
