@@ -28,6 +28,12 @@
 #[doc(hidden)]
 #[path = "rt.rs"]
 pub mod __rt;
+// Their code is compiled and run with the other examples of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+#[doc = include_str!("../../../docs/guides/rust-functions.md")]
+mod prose {}
+
 mod answer;
 #[cfg(target_arch = "wasm32")]
 mod bindings;
