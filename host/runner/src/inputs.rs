@@ -152,6 +152,10 @@ impl Input {
                     }
                     Err(error) => error,
                 };
+                if self.cancel.is_cancelled() {
+                    // The replica has closed the consumer, because it ends.
+                    return;
+                }
                 tracing::warn!(topic = %self.options.topic, %error, "input is not open; trying again");
                 if self.arrivals.send(Arrival::Closed { source: self.source, error }).await.is_err() {
                     return;

@@ -246,7 +246,10 @@ fn send_lines(
         if message.encoded_len() > limit {
             fed.refused += 1;
             let number = fed.lines + fed.refused;
-            eprintln!("line {number} has {} bytes, more than the {limit} a message may have; it is left out", line.len());
+            eprintln!(
+                "line {number} has {} bytes, more than the {limit} a message may have; it is left out",
+                line.len()
+            );
             continue;
         }
         if batch.bytes() + message.encoded_len() > limit {

@@ -23,7 +23,7 @@ pub(super) struct Host {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) runner: Runner,
     pub(super) registry: Registry,
-    embedded: EmbeddedBroker,
+    pub(super) embedded: EmbeddedBroker,
     /// The folder, for other processes; not in memory only.
     served: Option<Served>,
 }

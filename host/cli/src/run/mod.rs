@@ -165,6 +165,9 @@ async fn work(
         (name, reason) = async { futures::future::select_all(stops).await.0 } => {
             anyhow::bail!("function {name}: {reason}")
         }
+        error = host.embedded.ended() => {
+            anyhow::bail!("{error}; what was confirmed is kept: mend the cause and run again")
+        }
         signal = signal => {
             tracing::info!(signal, "stopping");
             if is_filter { anyhow::bail!("stopped by {signal} before all input was settled; run it again to go on") }

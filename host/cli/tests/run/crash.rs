@@ -1,6 +1,7 @@
 //! The real process, killed at random moments: whatever was confirmed is answered.
 
 use std::collections::HashSet;
+use std::io::{BufRead, BufReader};
 use std::time::Duration;
 
 use pulselet_broker::batch::{Batch, BatchBuilder, Outgoing};
@@ -43,12 +44,14 @@ async fn a_runner_killed_again_and_again_answers_every_message_at_least_once() {
 #[tokio::test]
 async fn a_message_that_kills_the_runner_ends_in_the_dead_letter_topic() {
     let bench = Bench::new();
-    let spec = "subscriptionName: sub\nmaxMessageRetry: 2\ndeadLetterTopic: bad\ntimeout: 600000";
+    let spec = "subscriptionName: sub\nmaxMessageRetry: 2\ndeadLetterTopic: bad\ntimeout: 60000";
     let function = bench.declare("probe", &guest("probe-plain"), "in", "out", spec);
-    publish(&bench, "sub", &["sleep 500000".to_owned()]).await;
+    publish(&bench, "sub", &["sleep 30000".to_owned()]).await;
     // The guest sleeps, and the process is killed in the call: as if the message had done it.
     for _ in 0..3 {
         let mut run = Running(start(&bench, &function));
+        // Only now is what the last one left taken into account and cleared.
+        ready(&mut run.0);
         let flight = bench.data().join("runner/public/default/probe/0/flight");
         pulselet_test_support::eventually("the message is being called", Duration::from_secs(60), || async {
             std::fs::read(&flight).is_ok_and(|note| note.first() == Some(&1))
@@ -59,7 +62,12 @@ async fn a_message_that_kills_the_runner_ends_in_the_dead_letter_topic() {
     }
     let output = bench.filter(&["--data", "data", "--filter", function.to_str().unwrap()], b"");
     assert!(output.status.success(), "{}", text(&output.stderr));
-    assert_eq!(read_all(&bench, "bad").await, ["sleep 500000"]);
+    assert_eq!(read_all(&bench, "bad").await, ["sleep 30000"]);
+}
+
+fn ready(run: &mut std::process::Child) {
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.is_ok_and(|line| line.contains(" ready: "))), "it ended before it was ready");
 }
 
 fn start(bench: &Bench, function: &std::path::Path) -> std::process::Child {
