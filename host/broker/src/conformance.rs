@@ -1,6 +1,6 @@
 //! What every broker must do, as a library of cases.
 //!
-//! A crate that implements [`Broker`](crate::Broker) writes a [`Fixture`] and one line,
+//! A crate that implements [`Broker`] writes a [`Fixture`] and one line,
 //! `pulselet_broker::conformance_suite!(MyFixture::open)`, and gets a test for each case. The doc of a case names what
 //! it rests on: a class of Apache Pulsar's broker (version 4), a page of its documentation, or an observation made on
 //! a broker of version 4.2. Where a case and a real Pulsar disagree, the case is wrong.
