@@ -35,6 +35,9 @@ enum Handler {
     ProcessBatch(ProcessBatch),
 }
 
+/// The second tick after its start is the first at which a guest is looked at: the next one comes at any moment, and a
+/// short call that happens to meet it would yield for nothing.
+const FIRST_LOOK_TICKS: u64 = 2;
 /// Bytes a guest may hand over in one call to its host besides what it puts out: names, log lines, list heads.
 const HOSTCALL_SLACK_BYTES: u64 = 1 << 20;
 
@@ -43,13 +46,12 @@ impl<H: HostCalls> Instance<H> {
         let Loaded { shared, code, limits } = loaded;
         let place = admit(shared, code.places).await?;
         let mut store = new_store(&shared.wasmtime, host, limits);
-        store.data_mut().deadline = Clock::now() + limits.timeout;
-        let made = bounded(shared, limits.timeout, code.pre.instantiate_async(&mut store)).await;
-        let instance = match made {
-            Ok(Ok(instance)) => instance,
-            Ok(Err(error)) => return Err(fault::at_start(&error, limits.timeout, store.data_mut())),
-            Err(timeout) => return Err(timeout),
-        };
+        let deadline = Clock::now() + limits.timeout;
+        store.data_mut().begin(deadline);
+        let made = bounded(shared, deadline, code.pre.instantiate_async(&mut store)).await;
+        let instance = made
+            .ok_or(Fault::Timeout(limits.timeout))?
+            .map_err(|error| fault::at_start(&error, limits.timeout, store.data_mut()))?;
         let handler = match code.world {
             World::Function => instance.get_typed_func(&mut store, code.export).map(Handler::Process),
             World::BatchFunction => instance.get_typed_func(&mut store, code.export).map(Handler::ProcessBatch),
@@ -75,9 +77,9 @@ impl<H: HostCalls> Instance<H> {
     pub async fn process(&mut self, payload: &[u8]) -> Result<Answer, Fault> {
         match self.handler {
             Handler::Process(process) => {
-                self.begin()?;
+                let deadline = self.begin()?;
                 let called = process.call_async(&mut self.store, (payload,));
-                let called = bounded(&self.shared, self.timeout, called).await;
+                let called = bounded(&self.shared, deadline, called).await;
                 let (answered,) = self.end(called)?;
                 answer(answered).map_err(Fault::Guest)
             }
@@ -105,9 +107,9 @@ impl<H: HostCalls> Instance<H> {
         let Handler::ProcessBatch(process_batch) = self.handler else {
             return Err(Fault::Host("the component takes messages one by one, not in batches".into()));
         };
-        self.begin()?;
+        let deadline = self.begin()?;
         let called = process_batch.call_async(&mut self.store, (payloads,));
-        let called = bounded(&self.shared, self.timeout, called).await;
+        let called = bounded(&self.shared, deadline, called).await;
         let (answered,) = self.end(called)?;
         if answered.len() != payloads.len() {
             return Err(self.wrong_length(answered.len(), payloads.len()));
@@ -131,20 +133,22 @@ impl<H: HostCalls> Instance<H> {
     }
 
     /// Poisoned until the call has come to a good end, also if its future is dropped on the way.
-    fn begin(&mut self) -> Result<(), Fault> {
+    fn begin(&mut self) -> Result<Clock, Fault> {
         if self.poisoned {
             return Err(Fault::Host("the instance is poisoned by an earlier call".into()));
         }
         self.poisoned = true;
-        self.store.set_epoch_deadline(1);
-        self.store.data_mut().deadline = Clock::now() + self.timeout;
-        Ok(())
+        self.store.set_epoch_deadline(FIRST_LOOK_TICKS);
+        let deadline = Clock::now() + self.timeout;
+        self.store.data_mut().begin(deadline);
+        Ok(deadline)
     }
 
-    fn end<T>(&mut self, called: Result<wasmtime::Result<T>, Fault>) -> Result<T, Fault> {
+    fn end<T>(&mut self, called: Option<wasmtime::Result<T>>) -> Result<T, Fault> {
         let state = self.store.data_mut();
         state.finish_stdio();
-        let value = called?.map_err(|error| fault::in_call(&error, self.timeout, state))?;
+        let value =
+            called.ok_or(Fault::Timeout(self.timeout))?.map_err(|error| fault::in_call(&error, self.timeout, state))?;
         self.poisoned = false;
         Ok(value)
     }
@@ -160,7 +164,7 @@ fn new_store<H: HostCalls>(engine: &wasmtime::Engine, host: H, limits: &Limits) 
     store.limiter(|state| &mut state.limiter);
     let most = limits.output_bytes.saturating_add(HOSTCALL_SLACK_BYTES);
     store.set_hostcall_fuel(usize::try_from(most).unwrap_or(usize::MAX));
-    store.set_epoch_deadline(1);
+    store.set_epoch_deadline(FIRST_LOOK_TICKS);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
         state.pass_on_stdio();
@@ -190,8 +194,8 @@ async fn admit<H>(shared: &Shared<H>, places: u32) -> Result<OwnedSemaphorePermi
 }
 
 /// Runs guest code with a time limit. While the guest computes, the epoch sees to it; only when it waits for its host is
-/// there a timer, so that a call which never waits pays for none.
-async fn bounded<H, F: Future>(shared: &Shared<H>, timeout: Duration, call: F) -> Result<F::Output, Fault> {
+/// there a timer, so that a call which never waits pays for none. Nothing comes back when the time is up.
+async fn bounded<H, F: Future>(shared: &Shared<H>, deadline: Clock, call: F) -> Option<F::Output> {
     let mut call = pin!(call);
     let mut timer = None;
     poll_fn(|context| {
@@ -200,13 +204,13 @@ async fn bounded<H, F: Future>(shared: &Shared<H>, timeout: Duration, call: F) -
             call.as_mut().poll(context)
         };
         if let Poll::Ready(output) = polled {
-            return Poll::Ready(Ok(output));
+            return Poll::Ready(Some(output));
         }
         timer
-            .get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)))
+            .get_or_insert_with(|| Box::pin(tokio::time::sleep_until(deadline.into())))
             .as_mut()
             .poll(context)
-            .map(|()| Err(Fault::Timeout(timeout)))
+            .map(|()| None)
     })
     .await
 }

@@ -11,7 +11,7 @@
 //! [`Answer`] or a [`Fault`]. [`inspect`] looks at a component without an engine.
 //!
 //! Inside: `artifacts` and `compiled` keep files, `code` and `slots` what is loaded, `imports` is the host's side of the
-//! contract, `ticker` interrupts, `budgets` says how much fits.
+//! contract, `ticker` interrupts, `budgets` says how much fits. [`flight`] notes what a process was doing when it died.
 
 mod artifacts;
 mod assigned;

@@ -23,7 +23,7 @@ impl Limiter {
         self.refused.is_some()
     }
 
-    /// What was refused last since this was asked before.
+    /// What was refused last, since this was asked before.
     pub(crate) fn take_refusal(&mut self) -> Option<String> {
         self.refused.take()
     }

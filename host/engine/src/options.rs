@@ -9,8 +9,8 @@ pub struct Options {
     /// Instances that may live at the same time. Each keeps 4 GiB of address space for its memory, a stack, and some of
     /// `vm.max_map_count`; what that allows is solved at start. Default 1,000.
     pub max_instances: u32,
-    /// How often a running guest is looked at: the resolution of time-outs, and the longest it keeps a thread from
-    /// others. Default 2 ms.
+    /// How often a running guest is looked at. It keeps a thread from others, and overruns its time-out, for two of these
+    /// at most. Default 2 ms.
     pub epoch_tick: Duration,
     /// Largest component, in bytes. Default 64 MiB.
     pub max_artifact_bytes: u64,

@@ -36,6 +36,13 @@ impl<H: HostCalls> State<H> {
         }
     }
 
+    /// A call begins.
+    pub(crate) fn begin(&mut self, deadline: Instant) {
+        self.deadline = deadline;
+        self.stdio.forget_quote();
+        self.limiter.take_refusal();
+    }
+
     /// Logs what is left of it at the end of a call.
     pub(crate) fn finish_stdio(&mut self) {
         self.stdio.finish(&mut self.host);

@@ -73,6 +73,11 @@ impl Stdio {
         self.written().pass_on(host);
     }
 
+    /// A call begins: what was written before has nothing to do with how it ends.
+    pub(crate) fn forget_quote(&self) {
+        self.written().quote.clear();
+    }
+
     /// Logs everything: the call is over, and nothing will complete a begun line.
     pub(crate) fn finish(&self, host: &mut impl HostCalls) {
         let mut written = self.written();
@@ -81,7 +86,7 @@ impl Stdio {
         written.pass_on(host);
     }
 
-    /// The last of standard error since this was asked before.
+    /// The last of standard error, since the present call began.
     pub(crate) fn take_quote(&self) -> Option<String> {
         let quote = std::mem::take(&mut self.written().quote);
         (!quote.is_empty()).then_some(quote)

@@ -1,6 +1,6 @@
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed, Ordering::SeqCst};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(crate) struct Ticker {
 #[derive(Default)]
 struct Shared {
     running: AtomicU32,
+    /// Whether a guest has started since the last tick.
+    ran: AtomicBool,
     parked: AtomicBool,
     stopping: AtomicBool,
 }
@@ -33,6 +35,7 @@ impl Ticker {
         if self.shared.running.fetch_add(1, SeqCst) == 0 && self.shared.parked.load(SeqCst) {
             self.wake();
         }
+        self.shared.ran.store(true, Relaxed);
         Running(&self.shared.running)
     }
 
@@ -57,7 +60,10 @@ impl Drop for Ticker {
 impl Shared {
     fn tick_while_running(&self, tick: Duration, advance: impl Fn()) {
         loop {
-            self.wait_for_a_guest();
+            // A tick without a guest ends it, not a moment without one: waking the thread costs more than a short call.
+            if !self.ran.swap(false, Relaxed) {
+                self.wait_for_a_guest();
+            }
             if self.stopping.load(SeqCst) {
                 return;
             }

@@ -93,3 +93,17 @@ async fn a_function_of_single_messages_refuses_a_batch_and_stays_in_use() {
     assert_eq!(instance.process_batch(&batch(&["a"])).await.unwrap_err().kind(), "host_error");
     assert_eq!(say(&mut instance, "a").await.unwrap(), "a");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_instance_may_be_called_from_any_thread() {
+    let mut instance = probe().await;
+    for call in 1..=8 {
+        let task = tokio::spawn(async move {
+            let answer = say(&mut instance, "count").await;
+            (instance, answer)
+        });
+        let answer;
+        (instance, answer) = task.await.unwrap();
+        assert_eq!(answer.unwrap(), call.to_string());
+    }
+}
