@@ -36,7 +36,7 @@ lint: setup $(CARGO_DENY) ## Check format, clippy, docs and the licences of depe
 	@scripts/lint.sh
 
 bench-%: setup examples guests ## Run one bench; QUICK=1 ends within two minutes; writes target/bench/NAME.json
-	@QUICK="$(QUICK)" cargo bench --locked --bench $*
+	@QUICK="$(QUICK)" cargo bench --locked --package pulselet-benches --bench $*
 
 .PHONY: examples
 examples: setup ## Build the example functions
