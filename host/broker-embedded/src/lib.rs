@@ -35,6 +35,8 @@
 mod broker;
 mod consumer;
 mod core;
+#[cfg(test)]
+mod crash;
 mod error;
 mod inbox;
 mod options;

@@ -27,6 +27,18 @@ pub struct Options {
     pub max_unacked_per_consumer: u32,
     /// The same for all consumers of a subscription together. Default: 200,000, as with Pulsar.
     pub max_unacked_per_subscription: u32,
+    #[cfg(test)]
+    pub(crate) mutant: Option<Mutant>,
+}
+
+/// A rule that is broken on purpose, to see the crash tests notice.
+#[cfg(test)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    ReceiptBeforeCommit,
+    CommitWithoutSync,
+    AcksNotSaved,
+    TrimUnacked,
 }
 
 /// Where a broker keeps everything.
@@ -66,6 +78,8 @@ impl Options {
             producer_queue_bytes: 64 << 20,
             max_unacked_per_consumer: 50_000,
             max_unacked_per_subscription: 200_000,
+            #[cfg(test)]
+            mutant: None,
         }
     }
 
@@ -77,6 +91,8 @@ impl Options {
             producer_queue_bytes: self.producer_queue_bytes,
             max_unacked_per_consumer: u64::from(self.max_unacked_per_consumer),
             max_unacked_per_subscription: u64::from(self.max_unacked_per_subscription),
+            #[cfg(test)]
+            mutant: self.mutant,
         }
     }
 }
@@ -106,4 +122,13 @@ pub(crate) struct Limits {
     pub(crate) producer_queue_bytes: usize,
     pub(crate) max_unacked_per_consumer: u64,
     pub(crate) max_unacked_per_subscription: u64,
+    #[cfg(test)]
+    pub(crate) mutant: Option<Mutant>,
+}
+
+#[cfg(test)]
+impl Limits {
+    pub(crate) fn is(&self, mutant: Mutant) -> bool {
+        self.mutant == Some(mutant)
+    }
 }

@@ -8,6 +8,8 @@ use super::tables::{
 };
 use crate::core::Core;
 use crate::lock;
+#[cfg(test)]
+use crate::options::Mutant;
 use crate::options::Retention;
 use crate::topic::Topic;
 use crate::topic::changes::Changes;
@@ -21,10 +23,20 @@ type Entries<'txn> = Table<'txn, (u64, u64), &'static [u8]>;
 pub(crate) fn commit(core: &Core, registry: bool, topics: Vec<Arc<Topic>>) -> Result<()> {
     let open = core.store.open()?;
     let failed = |error: redb::Error| core.store.failure(error);
-    let txn = open.database.begin_write().map_err(|e| failed(e.into()))?;
+    #[cfg_attr(not(test), allow(unused_mut, reason = "only a mutant changes it"))]
+    let mut txn = open.database.begin_write().map_err(|e| failed(e.into()))?;
+    #[cfg(test)]
+    if core.options.is(Mutant::CommitWithoutSync) {
+        txn.set_durability(redb::Durability::None).ok();
+    }
     let registry_version = if registry { save_registry(core, &txn).map_err(failed)? } else { 0 };
     let saved = save_topics(core, &txn, topics).map_err(failed)?;
     save_next_id(core, &txn).map_err(failed)?;
+    #[cfg(test)]
+    if core.options.is(Mutant::ReceiptBeforeCommit) {
+        let waiters = saved.iter().flat_map(|(topic, changes, _)| topic.saved(changes, core));
+        waiters.for_each(|waiter| drop(waiter.send(Ok(()))));
+    }
     txn.commit().map_err(|e| failed(e.into()))?;
 
     let mut waiters = lock(&core.registry).progress.save(registry_version);
@@ -72,7 +84,16 @@ fn save_topics(
     for topic in topics {
         let before = topic.lock().first();
         let (trim, more_to_trim) = trim_to(&entries, &topic, &core.options.retention, core.wall_ms())?;
-        let changes = topic.take_changes(trim);
+        #[cfg_attr(not(test), allow(unused_mut, reason = "only a mutant changes it"))]
+        let mut changes = topic.take_changes(trim);
+        #[cfg(test)]
+        if core.options.is(Mutant::AcksNotSaved) {
+            changes.cursors.iter_mut().for_each(|(_, cursor)| cursor.acks.clear());
+        }
+        #[cfg(test)]
+        if let (true, Some(row)) = (core.options.is(Mutant::TrimUnacked), &mut changes.row) {
+            row.first.entry += 1;
+        }
         if changes.deleted {
             delete_topic(txn, &mut entries, topic.id, &changes)?;
         } else {
@@ -174,7 +195,8 @@ fn trim_to(
     }
     let most = first.entry.saturating_add(MAX_TRIMMED).min(end);
     if needed.is_some() && !retention.keeps_acked() {
-        return Ok((place_of(most)?, most < end));
+        let place = place_of(most)?;
+        return Ok((place, place.is_some() && most < end));
     }
     let Some(end_place) = place_of(end)? else { return Ok((None, false)) };
     for item in entries.range((topic.id, first.entry)..(topic.id, most))? {
@@ -190,7 +212,8 @@ fn trim_to(
             return Ok(((number > first.entry).then_some(head.before), false));
         }
     }
-    Ok((place_of(most)?, most < end))
+    let place = place_of(most)?;
+    Ok((place, place.is_some() && most < end))
 }
 
 impl super::Store {
