@@ -98,6 +98,9 @@ rules! {
         "The function would go to the end of its topics at every start, the first one included. Remove one of the two.";
     Backoff = "E1305", "`backoffMs` is at most `maxBackoffMs`",
         "The wait before a retry starts at the first and grows to the second.";
+    NoSecondAttempt = "E1306", "with `processingGuarantee: atmost_once` nothing is tried again",
+        "A message is acknowledged before it is processed, so there are no retries and no dead letters. Remove the field, \
+         or choose `atleast_once`.";
     Location = "E1401", "a component is a file, or at an `http://` or `https://` address",
         "Paths are relative to the folder of the declaration. Other sources are not supported yet: fetch the file \
          first.";
@@ -114,8 +117,9 @@ rules! {
         "`path` is the name of the secret, `key` the entry in it.";
     ConfigName = "E1602", "an entry of the user configuration has a name",
         "Give it one.";
-    GivesUp = "W1901", "messages out of attempts are acknowledged and gone",
-        "`maxMessageRetry` is set and there is no `deadLetterTopic` to keep what fails. Add one.";
+    UnnamedDeadLetters = "W1901", "dead letters go to a topic named `<input>-<subscription>-DLQ`",
+        "`maxMessageRetry` is set and `deadLetterTopic` is not, so the name is made up as Pulsar's clients do it; a `/` \
+         in the subscription becomes a `-`. Name the topic, so that others know where to look.";
 }
 
 impl Rule {

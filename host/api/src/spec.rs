@@ -86,12 +86,13 @@ pub struct FunctionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 3_600_000), extend("default" = default::TIMEOUT_MS))]
     pub timeout: Option<u32>,
-    /// Attempts after the first one, before a message goes to the dead letter topic or, without one, is given up.
-    /// Without it a message is tried until it succeeds.
+    /// Attempts after the first one, before a message goes to the dead letter topic. Without it a message is tried until
+    /// it succeeds, and one that is rejected is acknowledged and counted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(max = 1_000_000))]
     pub max_message_retry: Option<u32>,
-    /// Topic for messages that are rejected or out of attempts; needs `maxMessageRetry`.
+    /// Topic for messages that are rejected or out of attempts; needs `maxMessageRetry`. It is named
+    /// `<input>-<subscription>-DLQ` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<String>,
     /// How failed messages are tried again.

@@ -76,14 +76,25 @@ impl Rules<'_> {
         let retry = spec.retry.as_ref().unwrap_or(&none);
         let topic = spec.dead_letter_topic.as_deref();
         let dead_letter_topic = self.topic_not_read("spec.deadLetterTopic", topic, inputs);
+        if spec.processing_guarantee == Some(ProcessingGuarantee::AtMostOnce) {
+            self.refuse_second_attempts();
+            return RetryPolicy {
+                max_retries: None,
+                dead_letter_topic: None,
+                backoff_initial: Duration::from_millis(default::BACKOFF_MS.into()),
+                backoff_max: Duration::from_millis(default::MAX_BACKOFF_MS.into()),
+                held_messages: default::HELD_MESSAGES,
+                held_bytes: u64::MAX,
+            };
+        }
         match (spec.dead_letter_topic.as_deref(), spec.max_message_retry) {
             (Some(topic), None) => {
                 let problem = Problem::new(Rule::DeadLetterNeedsRetries, "spec.deadLetterTopic", shorten(topic));
                 self.report(problem.remedy("set it, for instance `maxMessageRetry: 5`").also("spec.maxMessageRetry"));
             }
             (None, Some(retries)) => {
-                let problem = Problem::new(Rule::GivesUp, "spec.maxMessageRetry", retries.to_string());
-                self.report(problem.remedy("set `deadLetterTopic` to keep them").also("spec.deadLetterTopic"));
+                let problem = Problem::new(Rule::UnnamedDeadLetters, "spec.maxMessageRetry", retries.to_string());
+                self.report(problem.remedy("set `deadLetterTopic` to name it").also("spec.deadLetterTopic"));
             }
             _ => {}
         }
@@ -111,6 +122,26 @@ impl Rules<'_> {
                 "1Ki",
                 "64Gi",
             ),
+        }
+    }
+
+    /// At most once there is one attempt: what would say otherwise must not be accepted and ignored.
+    fn refuse_second_attempts(&mut self) {
+        let spec = self.spec;
+        let retries = spec.max_message_retry.map(|retries| retries.to_string());
+        let given = [
+            ("spec.maxMessageRetry", retries),
+            ("spec.deadLetterTopic", spec.dead_letter_topic.as_deref().map(shorten)),
+            ("spec.retry", spec.retry.as_ref().map(|_| "given".to_owned())),
+        ];
+        for (path, value) in given {
+            if let Some(value) = value {
+                self.report(
+                    Problem::new(Rule::NoSecondAttempt, path, value)
+                        .remedy("remove it")
+                        .also("spec.processingGuarantee"),
+                );
+            }
         }
     }
 }

@@ -119,7 +119,7 @@ fn a_declaration_made_in_code_is_checked_too_and_survives_being_written_down() {
 }
 
 #[test]
-fn giving_up_without_a_dead_letter_topic_is_warned_of() {
+fn a_dead_letter_topic_without_a_name_is_warned_of() {
     let declared = one(&with("maxMessageRetry: 2")).unwrap();
     let [warning] = declared.warnings.as_slice() else { panic!("{:?}", declared.warnings) };
     assert_eq!((warning.rule.code(), warning.source.as_str()), ("W1901", "f.yaml"));

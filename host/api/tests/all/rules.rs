@@ -17,6 +17,10 @@ const BROKEN: &[(&str, &str)] = &[
         "f.yaml:10:3: spec.windowConfig: not supported: windows are not supported yet; remove it and ",
     ),
     ("autoAck: false", "for `autoAck: false` write `spec.processingGuarantee: manual` [E1004]"),
+    (
+        "processingGuarantee: atmost_once\nmaxMessageRetry: 2",
+        "with `processingGuarantee: atmost_once` nothing is tried again",
+    ),
     ("timeout: soon", r#"f.yaml:10:12: spec.timeout: "soon": it must be a whole number; correct it [E1005]"#),
     ("timeout: '5'", r#"spec.timeout: "5": it must be a whole number; remove the quotes [E1005]"#),
     ("timeout: 1.5", "spec.timeout: 1.5: it must be a whole number; correct it [E1005]"),

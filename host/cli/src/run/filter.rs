@@ -64,8 +64,11 @@ impl Ends {
         };
         let print = match print {
             [] => graph.sinks.iter().cloned().collect(),
-            print => print.iter().map(|topic| topic.parse()).collect::<Result<_, _>>().context("--print")?,
+            print => print.iter().map(|topic| topic.parse()).collect::<Result<Vec<_>, _>>().context("--print")?,
         };
+        if print.is_empty() {
+            eprintln!("nothing is printed: no function writes a topic by name that no function reads; say which one with --print");
+        }
         Ok(Self { feed, print })
     }
 }
@@ -112,7 +115,6 @@ impl Filter {
         let (lines_in, lines) = mpsc::channel::<Lines>(CHUNKS);
         let printing: Vec<_> =
             self.printers.iter().map(|printer| tokio::spawn(print(Arc::clone(printer), lines_in.clone()))).collect();
-        drop(lines_in);
         // Writing may block for as long as whoever reads the pipe likes.
         let mut writer = tokio::task::spawn_blocking(move || write(lines));
         let through = async {
@@ -124,6 +126,7 @@ impl Filter {
         let (mut fed, written) = tokio::select! {
             fed = through => {
                 printing.iter().for_each(tokio::task::JoinHandle::abort);
+                drop(lines_in);
                 (fed?, writer.await?)
             }
             // Ends early only if stdout does.

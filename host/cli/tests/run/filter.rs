@@ -90,3 +90,19 @@ fn a_function_that_stops_itself_ends_the_command_with_its_reason() {
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("no disk"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn lines_are_fed_even_if_no_topic_to_print_is_known() {
+    let bench = Bench::new();
+    let yaml = format!(
+        "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}}}\n  input: {{topics: [in]}}\n  publish: ['side-.*']\n",
+        guest("probe-publish").display()
+    );
+    let function = bench.write("probe.yaml", &yaml);
+    let function = function.to_str().unwrap();
+    let output = bench.filter(&["--ephemeral", function], b"publish side-a one\n");
+    let error = text(&output.stderr);
+    assert!(output.status.success() && error.contains("1 lines in") && error.contains("--print"), "{error}");
+    let output = bench.filter(&["--ephemeral", "--print", "side-a", function], b"publish side-a one\n");
+    assert_eq!(text(&output.stdout), "one\n", "{}", text(&output.stderr));
+}
