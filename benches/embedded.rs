@@ -19,9 +19,7 @@ use anyhow::{Context, Result};
 use pulselet_benches::{Comparison, OURS, Report, quick};
 use pulselet_broker::batch::{BatchBuilder, Key, Outgoing};
 use pulselet_broker::topic::TopicName;
-use pulselet_broker::{
-    Broker, ConsumerOptions, Event, InitialPosition, MessageId, ProducerOptions, SubscriptionType,
-};
+use pulselet_broker::{Broker, ConsumerOptions, Event, InitialPosition, MessageId, ProducerOptions, SubscriptionType};
 use pulselet_broker_embedded::{EmbeddedBroker, Storage};
 use pulselet_engine::Engine;
 use pulselet_runner::{NoSecrets, Options, Runner};
@@ -169,7 +167,8 @@ async fn pass_through(broker: &dyn Broker, messages: usize) -> Result<()> {
 }
 
 fn start_runner(broker: Arc<dyn Broker>, engine_dir: &Path) -> Result<Runner> {
-    let engine = Engine::new(pulselet_engine::Options { max_instances: 10, ..pulselet_engine::Options::new(engine_dir) })?;
+    let engine =
+        Engine::new(pulselet_engine::Options { max_instances: 10, ..pulselet_engine::Options::new(engine_dir) })?;
     Ok(Runner::new(Options {
         broker,
         engine,
