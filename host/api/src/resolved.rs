@@ -223,6 +223,8 @@ pub struct RetryPolicy {
     pub max_retries: Option<u32>,
     /// Where messages go that are rejected or out of attempts; without one they are acked and counted.
     pub dead_letter_topic: Option<TopicName>,
+    /// Where messages wait for their next attempt, instead of in place. Only without order.
+    pub retry_topic: Option<TopicName>,
     /// Wait before the first retry; doubles up to `backoff_max`.
     pub backoff_initial: Duration,
     /// Longest wait between two attempts.

@@ -101,6 +101,9 @@ rules! {
     NoSecondAttempt = "E1306", "with `processingGuarantee: atmost_once` nothing is tried again",
         "A message is acknowledged before it is processed, so there are no retries and no dead letters. Remove the field, \
          or choose `atleast_once`.";
+    RetryTopicBreaksOrder = "E1307", "a retry topic and a kept order exclude each other",
+        "Messages that wait in another topic are overtaken by those behind them. With `retainOrdering` or \
+         `retainKeyOrdering` they wait in place.";
     Location = "E1401", "a component is a file, or at an `http://` or `https://` address",
         "Paths are relative to the folder of the declaration. Other sources are not supported yet: fetch the file \
          first.";

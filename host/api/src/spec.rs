@@ -95,6 +95,10 @@ pub struct FunctionSpec {
     /// `<input>-<subscription>-DLQ` when left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dead_letter_topic: Option<String>,
+    /// Topic in which failed messages wait for their next attempt, instead of in place; the function reads it too. Not
+    /// with `retainOrdering` or `retainKeyOrdering`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_topic: Option<String>,
     /// How failed messages are tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub retry: Option<Retry>,

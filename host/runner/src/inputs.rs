@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use pulselet_api::topic::TopicName;
-use pulselet_api::{Inputs, SubscriptionKind};
+use pulselet_api::{Inputs, Resolved, SubscriptionKind};
 use pulselet_broker::{
     Broker, Consumer, ConsumerOptions, Error, Event, InitialPosition, Result, SeekTo, SubscriptionType,
 };
@@ -52,7 +52,7 @@ pub(crate) async fn keep_open(
     let mut tasks = JoinSet::new();
     let mut is_first_round = true;
     loop {
-        let topics = match discover(&*broker, &facts.function.inputs).await {
+        let topics = match discover(&*broker, &facts.function).await {
             Ok(topics) => topics,
             Err(error) => {
                 tracing::warn!(function = %facts.function.name, %error, "inputs cannot be looked up; trying again");
@@ -88,11 +88,12 @@ pub(crate) async fn keep_open(
 }
 
 /// The topic partitions to read now.
-async fn discover(broker: &dyn Broker, inputs: &Inputs) -> Result<Vec<TopicName>> {
-    let topics = match inputs {
+async fn discover(broker: &dyn Broker, function: &Resolved) -> Result<Vec<TopicName>> {
+    let mut topics = match &function.inputs {
         Inputs::Topics(topics) => topics.clone(),
         Inputs::Pattern(pattern) => broker.topics(pattern).await?,
     };
+    topics.extend(function.retry.retry_topic.clone());
     let mut partitions = Vec::new();
     for topic in topics {
         let count = if topic.partition().is_some() { None } else { broker.partitions(&topic).await? };

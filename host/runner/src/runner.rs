@@ -163,6 +163,7 @@ impl Inner {
         if let (Some(lines), Some(topic)) = (lines, facts.function.log_topic.clone()) {
             tokio::spawn(log::carry(Arc::clone(&self.options.broker), topic, Arc::clone(&facts), lines));
         }
+        let attempts = attempts.with_retry_topic(facts.function.retry.retry_topic.clone());
         let machine = Settlement::new(policy(&facts.function), attempts);
         let (publish_now, publish_now_requests) = mpsc::channel(QUEUE);
         let user_metrics = self.families.user.add(self.families.labels(&facts));

@@ -21,14 +21,16 @@ pub(crate) struct Topics {
 #[derive(Debug, Default)]
 struct Table {
     names: Vec<TopicName>,
-    /// By the text the guest used and by full name.
-    numbers: HashMap<String, TopicNumber>,
+    /// By full name, whoever writes there.
+    numbers: HashMap<TopicName, TopicNumber>,
+    /// What guests may write to, by the text they used.
+    admitted: HashMap<String, TopicNumber>,
 }
 
 impl Topics {
     /// Admits a topic that a guest names. The declared output may always be published to.
     pub(crate) fn open(&self, text: &str, function: &Resolved) -> Result<TopicNumber, PublishError> {
-        if let Some(number) = self.lock().numbers.get(text) {
+        if let Some(number) = self.lock().admitted.get(text) {
             return Ok(*number);
         }
         let topic = TopicName::parse_in(text, &function.name.tenant, &function.name.namespace)
@@ -40,21 +42,21 @@ impl Topics {
         let number = self.number(topic).ok_or_else(|| {
             PublishError::TooMany(format!("the replica publishes to {MAX_TOPICS} topics already, which is the limit"))
         })?;
-        self.lock().numbers.insert(text.to_owned(), number);
+        self.lock().admitted.insert(text.to_owned(), number);
         Ok(number)
     }
 
     /// The number of a topic; `None` when there are too many.
     pub(crate) fn number(&self, topic: TopicName) -> Option<TopicNumber> {
         let mut table = self.lock();
-        if let Some(number) = table.numbers.get(topic.as_str()) {
+        if let Some(number) = table.numbers.get(&topic) {
             return Some(*number);
         }
         if table.names.len() >= MAX_TOPICS {
             return None;
         }
         let number = TopicNumber(table.names.len() as u32);
-        table.numbers.insert(topic.as_str().to_owned(), number);
+        table.numbers.insert(topic.clone(), number);
         table.names.push(topic);
         Some(number)
     }

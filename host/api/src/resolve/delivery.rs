@@ -76,11 +76,18 @@ impl Rules<'_> {
         let retry = spec.retry.as_ref().unwrap_or(&none);
         let topic = spec.dead_letter_topic.as_deref();
         let dead_letter_topic = self.topic_not_read("spec.deadLetterTopic", topic, inputs);
+        let retry_topic = self.topic_not_read("spec.retryTopic", spec.retry_topic.as_deref(), inputs);
+        let is_ordered = spec.retain_ordering == Some(true) || spec.retain_key_ordering == Some(true);
+        if let Some(topic) = spec.retry_topic.as_deref().filter(|_| is_ordered) {
+            let problem = Problem::new(Rule::RetryTopicBreaksOrder, "spec.retryTopic", shorten(topic));
+            self.report(problem.remedy("remove one of the two").also("spec.retainOrdering"));
+        }
         if spec.processing_guarantee == Some(ProcessingGuarantee::AtMostOnce) {
             self.refuse_second_attempts();
             return RetryPolicy {
                 max_retries: None,
                 dead_letter_topic: None,
+                retry_topic: None,
                 backoff_initial: Duration::from_millis(default::BACKOFF_MS.into()),
                 backoff_max: Duration::from_millis(default::MAX_BACKOFF_MS.into()),
                 held_messages: default::HELD_MESSAGES,
@@ -112,6 +119,7 @@ impl Rules<'_> {
         RetryPolicy {
             max_retries: spec.max_message_retry,
             dead_letter_topic,
+            retry_topic,
             backoff_initial: Duration::from_millis(first.into()),
             backoff_max: Duration::from_millis(longest.into()),
             held_messages: retry.held_messages.unwrap_or(default::HELD_MESSAGES),
@@ -132,6 +140,7 @@ impl Rules<'_> {
         let given = [
             ("spec.maxMessageRetry", retries),
             ("spec.deadLetterTopic", spec.dead_letter_topic.as_deref().map(shorten)),
+            ("spec.retryTopic", spec.retry_topic.as_deref().map(shorten)),
             ("spec.retry", spec.retry.as_ref().map(|_| "given".to_owned())),
         ];
         for (path, value) in given {

@@ -21,6 +21,8 @@ const BROKEN: &[(&str, &str)] = &[
         "processingGuarantee: atmost_once\nmaxMessageRetry: 2",
         "with `processingGuarantee: atmost_once` nothing is tried again",
     ),
+    ("retryTopic: again\nretainOrdering: true", "a retry topic and a kept order exclude each other"),
+    ("retryTopic: in", "what a function writes must not be what it reads"),
     ("timeout: soon", r#"f.yaml:10:12: spec.timeout: "soon": it must be a whole number; correct it [E1005]"#),
     ("timeout: '5'", r#"spec.timeout: "5": it must be a whole number; remove the quotes [E1005]"#),
     ("timeout: 1.5", "spec.timeout: 1.5: it must be a whole number; correct it [E1005]"),

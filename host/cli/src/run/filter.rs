@@ -315,10 +315,11 @@ async fn settled(broker: &dyn Broker, deployments: &[Deployment]) -> anyhow::Res
 
 async fn unread(broker: &dyn Broker, deployment: &Deployment) -> anyhow::Result<u64> {
     let function = deployment.function();
-    let topics = match &function.inputs {
+    let mut topics = match &function.inputs {
         Inputs::Topics(topics) => topics.clone(),
         Inputs::Pattern(pattern) => broker.topics(pattern).await?,
     };
+    topics.extend(function.retry.retry_topic.clone());
     let mut unread = 0;
     for topic in topics {
         unread += backlog(broker, &topic, &function.subscription.name).await?;

@@ -3,11 +3,11 @@
 //!
 //! - [`worker`]: takes messages, calls the guest, hands its outputs on
 //! - [`orders`]: carries out what the state machine asks for
-//! - [`dead_letter`]: messages that failed for good
+//! - [`letter`]: messages that leave for the retry topic or the dead letter topic
 //! - [`status`]: what others may know of a replica
 
-mod dead_letter;
 mod drain;
+mod letter;
 mod orders;
 mod publish_now;
 pub(crate) mod status;

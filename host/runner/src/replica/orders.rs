@@ -51,7 +51,7 @@ impl Replica {
     }
 
     pub(super) fn carry_out_orders(self: &Rc<Self>, orders: Orders) {
-        let Orders { acks, acks_first, nacks, dead_letters, dropped, fatal } = orders;
+        let Orders { acks, acks_first, nacks, letters, dropped, fatal } = orders;
         self.ack(acks);
         for (source, id, key) in acks_first {
             self.ack_first(source, id, key);
@@ -61,9 +61,9 @@ impl Replica {
                 consumer.nack(&[id], delay);
             }
         }
-        for letter in dead_letters {
+        for letter in letters {
             let replica = Rc::clone(self);
-            self.await_aside(async move { replica.store_dead_letter(letter).await });
+            self.await_aside(async move { replica.post(letter).await });
         }
         for dropped in dropped {
             self.metrics.dropped.inc();

@@ -40,7 +40,11 @@ pub(crate) struct Attempts {
     /// Messages of those calls that were delivered again and counted.
     suspected: HashSet<MessageKey>,
     journal: Option<Journal>,
+    retry_topic: Option<TopicName>,
 }
+
+/// Pulsar's name of the property that counts the attempts of a message of a retry or dead letter topic.
+pub(crate) const RECONSUMETIMES: &str = "RECONSUMETIMES";
 
 impl Attempts {
     /// Takes up where an earlier process stopped.
@@ -55,6 +59,12 @@ impl Attempts {
         attempts
     }
 
+    /// Messages of this topic say themselves how often they were tried.
+    pub(crate) fn with_retry_topic(mut self, topic: Option<TopicName>) -> Self {
+        self.retry_topic = topic;
+        self
+    }
+
     /// Attempts made so far on a message of an entry.
     pub(crate) fn of(&self, entry: &Entry, at: usize) -> u32 {
         let own = if self.counts.is_empty() {
@@ -62,7 +72,16 @@ impl Attempts {
         } else {
             MessageKey::of(entry, at).and_then(|key| self.counts.get(&key).copied())
         };
-        own.unwrap_or(0).max(entry.redelivery_count)
+        own.unwrap_or(0).max(entry.redelivery_count).max(self.noted(entry, at))
+    }
+
+    /// A message of the retry topic carries its count.
+    fn noted(&self, entry: &Entry, at: usize) -> u32 {
+        if self.retry_topic.as_ref().is_none_or(|retry| *retry != entry.topic.without_partition()) {
+            return 0;
+        }
+        let message = entry.messages.get(at);
+        message.and_then(|m| m.metadata.property(RECONSUMETIMES)?.parse().ok()).unwrap_or(0)
     }
 
     /// Counts one more attempt; returns how many were made.

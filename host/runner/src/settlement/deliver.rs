@@ -65,9 +65,9 @@ impl Settlement {
     pub(crate) fn reset(&mut self, source: Source) {
         self.forget_uncalled(source);
         self.permits.opened(source);
-        let in_hand = self.entries.tasks(source, |state| {
-            matches!(state, State::Calling | State::Sending(_) | State::Open | State::DeadLettering)
-        });
+        let in_hand = self
+            .entries
+            .tasks(source, |state| matches!(state, State::Calling | State::Sending(_) | State::Open | State::Leaving));
         self.permits.taken(source, in_hand.len(), 0);
     }
 

@@ -27,7 +27,8 @@ pub(super) enum State {
     Open,
     /// To be called again later.
     Waiting,
-    DeadLettering,
+    /// On its way to the retry topic or the dead letter topic.
+    Leaving,
     Settled,
     /// Settled, and the broker was told by member.
     Acked,

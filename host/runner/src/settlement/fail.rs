@@ -3,14 +3,15 @@
 //! - Failover: tried again in place, the partition waits (a nack there would bring back everything unacknowledged);
 //! - Key_Shared: tried again in place, its key waits, other keys go on;
 //! - Shared, a single message: given back with a delay, only its id is kept;
-//! - Shared, a member of a batch: tried again in place from the entry in memory, others go on.
+//! - Shared, a member of a batch: tried again in place from the entry in memory, others go on;
+//! - Shared, with a retry topic: stored there with a delay, then acked.
 
 use std::time::{Duration, Instant};
 
 use pulselet_api::{Guarantee, SubscriptionKind};
 
 use super::entries::{State, Task};
-use super::{DeadLetter, Dropped, Failure, Settlement, Verdict};
+use super::{Dropped, Failure, Letter, Settlement, Verdict};
 
 impl Settlement {
     /// Settles the fate of a failed message; `Some(when)` if it is to be called again in place.
@@ -41,6 +42,12 @@ impl Settlement {
                     return None;
                 }
                 let delay = delay.unwrap_or_else(|| self.backoff(made));
+                if self.policy.retry.retry_topic.is_some() {
+                    self.entries.set_state(task, State::Leaving);
+                    let again_after = Some(delay);
+                    self.orders.letters.push(Letter { task, entry, at, attempts: made, reason, again_after });
+                    return None;
+                }
                 if self.is_given_back(&entry) {
                     self.nack(task, delay);
                     return None;
@@ -64,9 +71,9 @@ impl Settlement {
         }
     }
 
-    /// The dead letter of a message is stored, or was refused; then it is tried again later.
-    pub(crate) fn dead_lettered(&mut self, letter: DeadLetter, is_stored: bool, now: Instant) {
-        if self.entries.state(letter.task) != Some(State::DeadLettering) {
+    /// A letter is stored, or was refused; then it is tried again later.
+    pub(crate) fn letter_answered(&mut self, letter: Letter, is_stored: bool, now: Instant) {
+        if self.entries.state(letter.task) != Some(State::Leaving) {
             return;
         }
         if is_stored {
@@ -102,9 +109,10 @@ impl Settlement {
             return;
         }
         let Some(work) = self.entries.work(task) else { return };
-        self.entries.set_state(task, State::DeadLettering);
+        self.entries.set_state(task, State::Leaving);
         let attempts = self.attempts.of(&work.entry, work.at);
-        self.orders.dead_letters.push(DeadLetter { task, entry: work.entry, at: work.at, attempts, reason });
+        let letter = Letter { task, entry: work.entry, at: work.at, attempts, reason, again_after: None };
+        self.orders.letters.push(letter);
     }
 
     fn drop_message(&mut self, task: Task, reason: String) {

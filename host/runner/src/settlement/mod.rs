@@ -10,7 +10,7 @@
 //!                └──────── Waiting ◄─ output refused
 //!                            │
 //!                            ├──► given back (nack), only the id is remembered
-//!                            └──► DeadLettering ──► Settled ──► ack
+//!                            └──► Leaving (retry topic, dead letter topic) ──► Settled ──► ack
 //! ```
 //!
 //! - [`lanes`]: which message may be called next, by the order that was asked for
@@ -75,14 +75,16 @@ pub(crate) struct Work {
     pub(crate) attempts: u32,
 }
 
-/// A message that failed for good.
+/// A message that leaves its topic: for the dead letter topic, or for the retry topic.
 #[derive(Clone, Debug)]
-pub(crate) struct DeadLetter {
+pub(crate) struct Letter {
     pub(crate) task: Task,
     pub(crate) entry: Arc<Entry>,
     pub(crate) at: usize,
     pub(crate) attempts: u32,
     pub(crate) reason: String,
+    /// To the retry topic, to be delivered again after this long; otherwise it failed for good.
+    pub(crate) again_after: Option<Duration>,
 }
 
 /// A message that was acked without being handled, because there is no dead letter topic.
@@ -99,7 +101,7 @@ pub(crate) struct Orders {
     /// At-most-once: entries to be acked, with receipt, before their messages are called.
     pub(crate) acks_first: Vec<(Source, MessageId, usize)>,
     pub(crate) nacks: Vec<(Source, MessageId, Duration)>,
-    pub(crate) dead_letters: Vec<DeadLetter>,
+    pub(crate) letters: Vec<Letter>,
     pub(crate) dropped: Vec<Dropped>,
     /// The guest asked for the replica to stop.
     pub(crate) fatal: Option<String>,
@@ -113,8 +115,8 @@ pub(crate) struct Settlement {
     attempts: Attempts,
     permits: Permits,
     manual: Manual,
-    /// Dead letters that were refused, and when to try them again.
-    postponed: Vec<(Instant, DeadLetter)>,
+    /// Letters that were refused, and when to try them again.
+    postponed: Vec<(Instant, Letter)>,
     /// Entries some of whose members were settled since the last [`Settlement::ack_members`].
     partly_acked: VecDeque<usize>,
     orders: Orders,
@@ -189,7 +191,7 @@ impl Settlement {
             self.entries.set_state(task, State::Queued);
         }
         let due = self.postponed.extract_if(.., |(at, _)| *at <= now);
-        self.orders.dead_letters.extend(due.map(|(_, letter)| letter));
+        self.orders.letters.extend(due.map(|(_, letter)| letter));
     }
 
     /// True while more messages wait behind retries than the policy allows; no permits are given out then.

@@ -70,7 +70,7 @@ struct World {
     calls: Vec<Vec<(Task, Name)>>,
     /// Outputs on their way, by message.
     sending: Vec<(Task, Name)>,
-    letters: Vec<super::DeadLetter>,
+    letters: Vec<super::Letter>,
     /// Messages whose handling is complete: all outputs confirmed, or dead letter stored, or dropped.
     handled: BTreeSet<Name>,
     /// Unconfirmed outputs by message.
@@ -132,7 +132,7 @@ impl World {
                 if stored {
                     self.handled.insert((letter.entry.position.entry, letter.at));
                 }
-                self.machine.dead_lettered(letter, stored, self.now);
+                self.machine.letter_answered(letter, stored, self.now);
             }
             Step::Reset => {
                 self.machine.reset(0);
@@ -217,7 +217,7 @@ impl World {
         for (_, id) in orders.acks {
             self.ack(id);
         }
-        self.letters.extend(orders.dead_letters);
+        self.letters.extend(orders.letters);
         for (_, id, _) in orders.nacks {
             self.deliver(id.position.entry);
         }

@@ -15,6 +15,7 @@ pub(super) fn policy(order: SubscriptionKind, guarantee: Guarantee) -> Policy {
         retry: RetryPolicy {
             max_retries: Some(2),
             dead_letter_topic: None,
+            retry_topic: None,
             backoff_initial: Duration::from_millis(100),
             backoff_max: Duration::from_secs(10),
             held_messages: 1000,
@@ -202,12 +203,12 @@ fn after_its_last_attempt_a_message_goes_to_the_dead_letter_and_is_acked_when_th
     }
     let mut orders = rig.machine.take_orders();
     assert!(orders.acks.is_empty());
-    let letter = orders.dead_letters.remove(0);
+    let letter = orders.letters.remove(0);
     assert_eq!((letter.attempts, letter.reason.as_str()), (3, "no"));
-    rig.machine.dead_lettered(letter, false, rig.now);
+    rig.machine.letter_answered(letter, false, rig.now);
     rig.pass(Duration::from_secs(10));
-    let letter = rig.machine.take_orders().dead_letters.remove(0);
-    rig.machine.dead_lettered(letter, true, rig.now);
+    let letter = rig.machine.take_orders().letters.remove(0);
+    rig.machine.letter_answered(letter, true, rig.now);
     assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
 }
 
@@ -341,7 +342,7 @@ fn a_fatal_error_stops_the_replica_and_leaves_the_message_unacked() {
     rig.end(vec![(works[0].task, Verdict::Failed(Failure::Fatal("no disk".to_owned())))]);
     let orders = rig.machine.take_orders();
     assert_eq!(orders.fatal.as_deref(), Some("no disk"));
-    assert!(orders.acks.is_empty() && orders.nacks.is_empty() && orders.dead_letters.is_empty());
+    assert!(orders.acks.is_empty() && orders.nacks.is_empty() && orders.letters.is_empty());
 }
 
 #[test]

@@ -123,3 +123,37 @@ async fn a_call_during_which_the_process_died_counts_as_an_attempt() {
     assert!(letter.metadata.property("PULSELET_REASON").unwrap().contains("died"));
     next.backlog_is(0).await;
 }
+
+#[tokio::test]
+async fn with_a_retry_topic_a_failed_message_waits_there_and_carries_its_attempts_and_origin() {
+    let rig = Rig::new();
+    let _probe = rig.deploy("retryTopic: again\nmaxMessageRetry: 2\ndeadLetterTopic: bad").await;
+    rig.send_batch(&["retry broken 5", "a"]).await;
+    let mut again = rig.read("again").await;
+    let letter = rig.read("bad").await.messages(1).await.remove(0).1;
+    assert_eq!(&letter.payload[..], b"retry broken 5");
+    assert_eq!(letter.metadata.property("RECONSUMETIMES"), Some("3"));
+    assert_eq!(letter.metadata.property("REAL_TOPIC"), Some("persistent://public/default/in"));
+    let names: Vec<_> = letter.metadata.properties().map(|(name, _)| name.to_owned()).collect();
+    let mut distinct = names.clone();
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), names.len(), "one of each: {names:?}");
+    let waits = again.messages(2).await;
+    let counts: Vec<_> =
+        waits.iter().map(|(_, message)| message.metadata.property("RECONSUMETIMES").unwrap()).collect();
+    assert_eq!(counts, ["1", "2"]);
+    assert_eq!(rig.read("out").await.texts(1).await, ["a"]);
+    rig.backlog_is(0).await;
+}
+
+#[tokio::test]
+async fn a_topic_that_the_host_writes_to_is_not_thereby_open_to_the_guest() {
+    let rig = Rig::new();
+    let _probe = rig.deploy("publish: [side]\nmaxMessageRetry: 0\ndeadLetterTopic: bad").await;
+    rig.send(&["reject x"]).await;
+    assert_eq!(rig.read("bad").await.texts(1).await, ["reject x"]);
+    rig.send(&["publish persistent://public/default/bad forged"]).await;
+    let answer = rig.read("out").await.texts(1).await;
+    assert!(answer[0].to_lowercase().contains("denied"), "{answer:?}");
+}

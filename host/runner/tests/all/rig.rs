@@ -77,10 +77,16 @@ impl Rig {
         deployment
     }
 
-    pub(crate) async fn try_deploy(&self, component: &str, spec: &str) -> Result<Deployment, pulselet_runner::DeployError> {
+    pub(crate) async fn try_deploy(
+        &self,
+        component: &str,
+        spec: &str,
+    ) -> Result<Deployment, pulselet_runner::DeployError> {
         let indented: String = spec.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
+        let is_retried = !spec.contains("atmost_once");
+        let retry = if is_retried { "  retry: {backoffMs: 10, maxBackoffMs: 50}\n" } else { "" };
         let text = format!(
-            "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}, reuse: {}}}\n  input: {{topics: [in]}}\n  output: {{topic: out}}\n  retry: {{backoffMs: 10, maxBackoffMs: 50}}\n{indented}",
+            "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}, reuse: {}}}\n  input: {{topics: [in]}}\n  output: {{topic: out}}\n{retry}{indented}",
             guest(component).display(),
             if spec == "#fresh" { "Fresh" } else { "Instance" },
         );
