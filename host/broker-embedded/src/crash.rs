@@ -120,7 +120,7 @@ async fn round(
         disk.fail_after(0);
         // Whatever is still under way runs into the failure now.
         for work in &works {
-            let _ = work.producer.send(Batch::single(&Outgoing::default(), None));
+            drop(work.producer.send(Batch::single(&Outgoing::default(), None)));
         }
         for (work, model) in works.iter_mut().zip(models.iter_mut()) {
             settle_promises(work, model).await?;

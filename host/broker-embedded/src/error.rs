@@ -67,13 +67,13 @@ impl OpenError {
     /// A name for the kind of error, which never changes.
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::InUse { .. } => "B101",
-            Self::Newer { .. } => "B102",
-            Self::Damaged { .. } => "B103",
-            Self::ReadOnly { .. } => "B104",
-            Self::Full { .. } => "B105",
-            Self::NotADataFolder { .. } => "B106",
-            Self::Io { .. } => "B107",
+            Self::InUse { .. } => "E3001",
+            Self::Newer { .. } => "E3002",
+            Self::Damaged { .. } => "E3003",
+            Self::ReadOnly { .. } => "E3004",
+            Self::Full { .. } => "E3005",
+            Self::NotADataFolder { .. } => "E3006",
+            Self::Io { .. } => "E3007",
         }
     }
 }

@@ -18,6 +18,8 @@ pub(crate) mod queue;
 pub(crate) mod settle;
 pub(crate) mod sharing;
 pub(crate) mod slots;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -104,6 +106,8 @@ impl Subscription {
     pub(crate) fn leave(&mut self, id: ConsumerId) -> Vec<Waiter> {
         let Some(at) = self.consumers.iter().position(|consumer| consumer.id == id) else { return Vec::new() };
         let mut gone = self.consumers.remove(at);
+        // It may still ask for what it has not seen; somebody else gets that.
+        gone.inbox.take_back();
         let was_active = self.sharing.leave(id);
         if self.consumers.is_empty() {
             self.start_over();

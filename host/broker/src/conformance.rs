@@ -15,10 +15,12 @@
 
 pub mod acks;
 pub mod delivery;
+pub mod keys;
 mod lab;
 pub mod life;
 pub mod order;
 pub mod producer;
+pub mod redelivery;
 pub mod seek;
 #[cfg(test)]
 mod tests;
@@ -116,6 +118,12 @@ macro_rules! conformance_suite {
                 what_came_with_a_message_arrives_with_it
                 message_ids_tell_batches_from_single_messages
                 an_event_is_not_lost_when_next_is_cancelled
+                a_consumer_over_the_limit_of_unacked_messages_waits_until_half_of_them_are_acked
+                a_delayed_message_waits_on_shared_while_others_pass
+                a_delayed_message_does_not_wait_on_exclusive
+                a_backlog_larger_than_any_cache_arrives_in_order
+            }
+            redelivery {
                 a_nack_on_shared_brings_the_message_again_and_counts
                 a_delayed_nack_lets_others_pass
                 a_nack_on_exclusive_gives_back_everything_in_order
@@ -128,10 +136,6 @@ macro_rules! conformance_suite {
                 messages_of_a_closed_consumer_go_to_the_others_uncounted
                 a_dropped_consumer_counts_as_closed
                 what_waits_for_a_delayed_nack_comes_at_once_when_its_consumer_closes
-                a_consumer_over_the_limit_of_unacked_messages_waits_until_half_of_them_are_acked
-                a_delayed_message_waits_on_shared_while_others_pass
-                a_delayed_message_does_not_wait_on_exclusive
-                a_backlog_larger_than_any_cache_arrives_in_order
             }
             order {
                 an_exclusive_consumer_gets_everything_in_order
@@ -142,6 +146,8 @@ macro_rules! conformance_suite {
                 a_failover_consumer_of_lower_priority_stands_by
                 the_next_failover_consumer_gets_what_was_not_acked_in_order
                 failover_consumers_share_the_partitions
+            }
+            keys {
                 messages_of_a_key_go_to_one_consumer_in_order
                 every_key_is_served_while_consumers_come_and_go
                 a_consumer_that_joins_gets_no_message_of_a_key_before_the_old_one_has_acked

@@ -124,7 +124,7 @@ pub trait Consumer: Send + Sync {
     /// Moves the cursor; [`Event::Reset`] follows, then deliveries from there.
     async fn seek(&self, to: SeekTo) -> Result<()>;
 
-    /// First entry that is not acknowledged.
+    /// First entry that is not acknowledged whole; `None` when there is nothing left to acknowledge.
     async fn mark_delete_position(&self) -> Result<Option<Position>>;
 
     /// Leaves the subscription; unsettled messages go to the other consumers or wait for the next one.

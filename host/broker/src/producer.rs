@@ -18,7 +18,7 @@ pub struct ProducerOptions {
     pub initial_subscription: Option<String>,
 }
 
-/// What a broker says once entry is stored.
+/// What a broker says once an entry is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stored {
     /// Durable at this position.
@@ -48,6 +48,14 @@ pub trait Producer: Send + Sync {
     /// With deduplication, a batch whose highest sequence id is not above the last one stored is dropped whole and
     /// answered with [`Stored::Duplicate`]; so is one that only overlaps (Pulsar does the same): a batch that is sent
     /// again must keep its boundaries.
+    ///
+    /// A batch without sequence ids gets the next ones after the highest that this producer has sent.
+    ///
+    /// The receipt fails with [`Error::TooLarge`](crate::Error::TooLarge), which concerns this batch alone, or with an
+    /// error after which nothing more is stored by this producer, so that no batch overtakes another:
+    /// [`Error::QueueFull`](crate::Error::QueueFull) when more is under way than the broker holds for one producer,
+    /// [`Error::Storage`](crate::Error::Storage), [`Error::Closed`](crate::Error::Closed),
+    /// [`Error::TopicNotFound`](crate::Error::TopicNotFound).
     fn send(&self, batch: Batch) -> Receipt;
 
     /// Waits for what is under way, then closes.

@@ -122,7 +122,7 @@ async fn a_full_disk_is_said_so_when_opening() {
     let storage = Failing::new();
     storage.full.store(true, Ordering::SeqCst);
     let error = storage.open().unwrap_err();
-    assert_eq!(error.code(), "B105", "{error}");
+    assert_eq!(error.code(), "E3005", "{error}");
     storage.full.store(false, Ordering::SeqCst);
     storage.open().unwrap();
 }

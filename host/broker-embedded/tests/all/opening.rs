@@ -34,7 +34,7 @@ async fn a_folder_in_use_is_refused_until_it_is_let_go() {
     let folder = filled().await;
     let first = open(folder.path()).unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.code(), "B101", "{error}");
+    assert_eq!(error.code(), "E3001", "{error}");
     assert!(error.to_string().contains(folder.path().to_str().unwrap()), "{error}");
     // Consumers and producers that outlive the broker do not keep the folder.
     let consumer = consume(&first, "t", "s").await.unwrap();
@@ -56,7 +56,7 @@ async fn data_of_a_newer_version_is_refused() {
     txn.commit().unwrap();
     drop(database);
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.code(), "B102", "{error}");
+    assert_eq!(error.code(), "E3002", "{error}");
     assert!(error.to_string().contains("99"), "{error}");
 }
 
@@ -70,7 +70,7 @@ async fn another_database_is_refused() {
     txn.commit().unwrap();
     drop(database);
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.code(), "B103", "{error}");
+    assert_eq!(error.code(), "E3003", "{error}");
 }
 
 #[tokio::test]
@@ -80,11 +80,11 @@ async fn a_file_that_is_cut_short_or_no_database_is_refused_and_left_alone() {
     for length in [0, 3, 100, 4096, whole.len() / 2, whole.len() - 4096] {
         fs::write(file(&folder), &whole[..length]).unwrap();
         let error = open(folder.path()).unwrap_err();
-        assert_eq!(error.code(), "B103", "{length}: {error}");
+        assert_eq!(error.code(), "E3003", "{length}: {error}");
     }
     fs::write(file(&folder), b"some text that somebody put here").unwrap();
     let error = open(folder.path()).unwrap_err();
-    assert_eq!(error.code(), "B103", "{error}");
+    assert_eq!(error.code(), "E3003", "{error}");
     assert_eq!(fs::read(file(&folder)).unwrap(), b"some text that somebody put here");
 }
 
@@ -103,7 +103,7 @@ async fn flipped_bytes_are_noticed_or_do_no_harm() {
         match open(folder.path()) {
             Err(error) => {
                 refused += 1;
-                assert!(["B101", "B102", "B103", "B107"].contains(&error.code()), "byte {place}: {error}");
+                assert!(["E3001", "E3002", "E3003", "E3007"].contains(&error.code()), "byte {place}: {error}");
             }
             // Either what is read is as it was written, or it is refused when it is read.
             Ok(broker) => {
@@ -148,7 +148,7 @@ fn a_file_in_place_of_the_folder_is_refused() {
     fs::write(&path, b"mine").unwrap();
     for wrong in [path.clone(), path.join("below")] {
         let error = open(&wrong).unwrap_err();
-        assert_eq!(error.code(), "B106", "{error}");
+        assert_eq!(error.code(), "E3006", "{error}");
     }
     assert_eq!(fs::read(&path).unwrap(), b"mine");
 }
@@ -164,10 +164,10 @@ async fn a_folder_that_cannot_be_written_is_refused() {
         // Whoever runs this may write everywhere (root); then permissions mean nothing. The system's own file system
         // of processes refuses root as well.
         let error = open(Path::new("/proc/pulselet")).unwrap_err();
-        assert!(["B104", "B107"].contains(&error.code()), "{error}");
+        assert!(["E3004", "E3007"].contains(&error.code()), "{error}");
     } else {
         let error = open(folder.path()).unwrap_err();
-        assert_eq!(error.code(), "B104", "{error}");
+        assert_eq!(error.code(), "E3004", "{error}");
     }
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o700)).unwrap();
 }

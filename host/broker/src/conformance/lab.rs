@@ -18,6 +18,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long something must stay away to count as not coming.
 const QUIET: Duration = Duration::from_millis(150);
 
+/// A delay long enough to be noticed and short enough to wait for.
+pub(super) const DELAY: Duration = Duration::from_millis(300);
+
 /// Consumers are named in the order they are made.
 static CONSUMERS: AtomicU64 = AtomicU64::new(0);
 

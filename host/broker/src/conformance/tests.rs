@@ -5,9 +5,11 @@ fn every_case_is_in_the_suite() {
     let sources = [
         include_str!("acks.rs"),
         include_str!("delivery.rs"),
+        include_str!("keys.rs"),
         include_str!("life.rs"),
         include_str!("order.rs"),
         include_str!("producer.rs"),
+        include_str!("redelivery.rs"),
         include_str!("seek.rs"),
     ];
     let name = |line: &str| line.strip_prefix("pub async fn ").map(|rest| rest.split('<').next().unwrap().to_owned());
