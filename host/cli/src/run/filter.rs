@@ -19,6 +19,7 @@ use pulselet_runner::Deployment;
 use tokio::sync::{mpsc, oneshot};
 
 use super::graph::Graph;
+use super::progress::Progress;
 
 /// Subscription that printing goes through.
 const SUBSCRIPTION: &str = "pulselet-filter";
@@ -67,7 +68,9 @@ impl Ends {
             print => print.iter().map(|topic| topic.parse()).collect::<Result<Vec<_>, _>>().context("--print")?,
         };
         if print.is_empty() {
-            eprintln!("nothing is printed: no function writes a topic by name that no function reads; say which one with --print");
+            eprintln!(
+                "nothing is printed: no function writes a topic by name that no function reads; say which one with --print"
+            );
         }
         Ok(Self { feed, print })
     }
@@ -116,9 +119,11 @@ impl Filter {
         let printing: Vec<_> =
             self.printers.iter().map(|printer| tokio::spawn(print(Arc::clone(printer), lines_in.clone()))).collect();
         // Writing may block for as long as whoever reads the pipe likes.
-        let mut writer = tokio::task::spawn_blocking(move || write(lines));
+        let progress = Progress::default();
+        let counts = progress.clone();
+        let mut writer = tokio::task::spawn_blocking(move || write(lines, &counts));
         let through = async {
-            let fed = feed(&**broker, &self.ends.feed).await?;
+            let fed = feed(&**broker, &self.ends.feed, &progress).await?;
             settled(&**broker, deployments).await?;
             self.printed(&**broker).await?;
             anyhow::Ok(fed)
@@ -131,6 +136,7 @@ impl Filter {
             }
             // Ends early only if stdout does.
             written = &mut writer => (Fed::default(), written?),
+            never = progress.show() => match never {},
         };
         fed.printed = match written {
             // Whoever read the pipe has seen enough, as with any filter.
@@ -192,20 +198,22 @@ struct Lines {
 }
 
 /// Writes until there are no more printers; returns how many lines were written.
-fn write(mut lines: mpsc::Receiver<Lines>) -> std::io::Result<u64> {
+fn write(mut lines: mpsc::Receiver<Lines>, progress: &Progress) -> std::io::Result<u64> {
     let mut out = std::io::stdout().lock();
     let mut count = 0;
     while let Some(Lines { chunk, written }) = lines.blocking_recv() {
         out.write_all(&chunk)?;
         out.flush()?;
-        count += chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+        let written_lines = chunk.iter().filter(|byte| **byte == b'\n').count() as u64;
+        count += written_lines;
+        progress.printed(written_lines);
         written.send(()).ok();
     }
     Ok(count)
 }
 
 /// Turns the lines of stdin into messages; returns when the broker has confirmed all of them.
-async fn feed(broker: &dyn Broker, topic: &TopicName) -> anyhow::Result<Fed> {
+async fn feed(broker: &dyn Broker, topic: &TopicName, progress: &Progress) -> anyhow::Result<Fed> {
     let mut producers = Vec::new();
     for topic in partitions(broker, topic).await? {
         producers.push(broker.produce(ProducerOptions { topic, name: None, initial_subscription: None }).await?);
@@ -221,6 +229,7 @@ async fn feed(broker: &dyn Broker, topic: &TopicName) -> anyhow::Result<Fed> {
         turn = (turn + 1) % producers.len();
         let Some(producer) = producers.get(turn) else { break };
         send_lines(&**producer, &chunk, &mut fed, &mut receipts);
+        progress.fed(chunk.len() as u64);
         while receipts.len() > BATCHES
             && let Some(receipt) = receipts.pop_front()
         {

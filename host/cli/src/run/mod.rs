@@ -3,11 +3,13 @@
 //! - [`graph`]: which topics come from outside and which go there
 //! - [`filter`]: lines in, lines out, as a pipe
 //! - [`host`]: broker, engine and runner, put together
+//! - [`progress`]: how far a filter has come
 //! - [`report`]: what a person is told in the end
 
 mod filter;
 mod graph;
 mod host;
+mod progress;
 mod report;
 
 use std::net::SocketAddr;
