@@ -8,7 +8,7 @@ use pulselet_api::{Errors, Place, Problem};
 use pulselet_engine::{ArtifactError, AssignError, InspectError};
 use serde_json::json;
 
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// A declaration is wrong.
 pub(crate) const BAD_DECLARATION: u8 = 64;
@@ -25,12 +25,12 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
     let problems = error.downcast_ref::<Errors>();
     if output.is_json() {
         let errors = problems.map(|errors| json!(errors));
-        eprintln!("{}", json!({ "error": format!("{error:#}"), "status": status, "problems": errors }));
+        say!("{}", json!({ "error": format!("{error:#}"), "status": status, "problems": errors }));
     } else if let Some(errors) = problems {
         let problems: Vec<&Problem> = errors.iter().collect();
-        eprint!("{}", explain(output, &problems));
+        say!("{}", explain(output, &problems).trim_end());
     } else {
-        eprintln!("{} {error:#}", output.red("error:"));
+        say!("{} {error:#}", output.red("error:"));
     }
     ExitCode::from(status)
 }

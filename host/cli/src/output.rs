@@ -36,6 +36,8 @@ impl Output {
             LogLevel::Trace => LevelFilter::TRACE,
         };
         let log = tracing_subscriber::fmt().with_max_level(level).with_writer(io::stderr).with_target(false);
+        // It would complain on stderr that stderr is closed, and panic.
+        let log = log.log_internal_errors(false);
         if self.is_json() { log.json().init() } else { log.with_ansi(self.has_color).init() }
     }
 
@@ -64,6 +66,16 @@ impl Output {
         if self.has_color { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 }
+
+/// Says something on stderr, as `eprintln!` does, but goes on if stderr is closed: a host must not die because nobody
+/// listens.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+pub(crate) use say;
 
 /// Writes text to stdout.
 pub(crate) fn print(text: &str) -> anyhow::Result<()> {

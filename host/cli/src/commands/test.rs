@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::build::{build, cargo, check_folder};
 use crate::component::Component;
-use crate::output::{self, Output};
+use crate::output::{self, Output, say};
 
 /// Run a function's unit tests natively, then against the component
 #[derive(Args, Debug)]
@@ -27,9 +27,9 @@ pub(crate) struct TestArgs {
 
 pub(crate) fn run(args: &TestArgs, output: &Output) -> anyhow::Result<ExitCode> {
     check_folder(&args.dir)?;
-    eprintln!("{}", output.blue("native:"));
+    say!("{}", output.blue("native:"));
     cargo_test(args, &[])?;
-    eprintln!("{}", output.blue("component:"));
+    say!("{}", output.blue("component:"));
     let built = build(&args.dir)?;
     let [component] = built.as_slice() else {
         bail!("{} holds {} functions: name the folder of one", args.dir.display(), built.len());

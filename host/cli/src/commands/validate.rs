@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::component::Component;
 use crate::declarations;
 use crate::failure::{BAD_COMPONENT, BAD_DECLARATION, explain};
-use crate::output::Output;
+use crate::output::{Output, say};
 
 /// Check declarations, and the components they name
 #[derive(Args, Debug)]
@@ -64,10 +64,10 @@ pub(crate) fn run(args: &ValidateArgs, output: &Output) -> anyhow::Result<ExitCo
     };
     if !output.is_json() {
         let warnings = report.functions.iter().flat_map(|function| &function.warnings);
-        eprint!("{}", explain(output, &report.problems.iter().chain(warnings).collect::<Vec<_>>()));
+        say!("{}", explain(output, &report.problems.iter().chain(warnings).collect::<Vec<_>>()).trim_end());
         for function in &report.functions {
             for objection in &function.objections {
-                eprintln!("{} {}: {objection}", output.red("error:"), function.function);
+                say!("{} {}: {objection}", output.red("error:"), function.function);
             }
         }
     }

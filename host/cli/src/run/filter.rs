@@ -20,6 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::graph::Graph;
 use super::progress::Progress;
+use crate::output::say;
 
 /// Subscription that printing goes through.
 const SUBSCRIPTION: &str = "pulselet-filter";
@@ -68,7 +69,7 @@ impl Ends {
             print => print.iter().map(|topic| topic.parse()).collect::<Result<Vec<_>, _>>().context("--print")?,
         };
         if print.is_empty() {
-            eprintln!(
+            say!(
                 "nothing is printed: no function writes a topic by name that no function reads; say which one with --print"
             );
         }
@@ -258,10 +259,7 @@ fn send_lines(
         if message.encoded_len() > limit {
             fed.refused += 1;
             let number = fed.lines + fed.refused;
-            eprintln!(
-                "line {number} has {} bytes, more than the {limit} a message may have; it is left out",
-                line.len()
-            );
+            say!("line {number} has {} bytes, more than the {limit} a message may have; it is left out", line.len());
             continue;
         }
         if batch.bytes() + message.encoded_len() > limit {

@@ -2,7 +2,7 @@
 //! the messages themselves go to the terminal.
 
 use std::convert::Infallible;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -41,7 +41,7 @@ impl Progress {
         loop {
             tokio::time::sleep(EVERY).await;
             let (fed, printed) = (self.counts.fed.load(Ordering::Relaxed), self.counts.printed.load(Ordering::Relaxed));
-            eprint!("\r{fed} lines in, {printed} lines out ");
+            let _ = write!(std::io::stderr(), "\r{fed} lines in, {printed} lines out ");
         }
     }
 }
@@ -51,6 +51,6 @@ struct ClearLine;
 
 impl Drop for ClearLine {
     fn drop(&mut self) {
-        eprint!("\r\x1b[K");
+        let _ = write!(std::io::stderr(), "\r\x1b[K");
     }
 }

@@ -6,6 +6,7 @@ use pulselet_runner::Deployment;
 
 use super::RunArgs;
 use super::filter::Fed;
+use crate::output::say;
 
 /// Functions are subscribed and wait for messages.
 pub(crate) fn serving(deployments: &[Deployment], args: &RunArgs) {
@@ -19,26 +20,26 @@ pub(crate) fn serving(deployments: &[Deployment], args: &RunArgs) {
             pulselet_api::Inputs::Pattern(pattern) => pattern.as_str().to_owned(),
         };
         let output = function.output.as_ref().map_or("-", |output| output.topic.as_str());
-        eprintln!("{} {state}: {inputs} -> {output}", function.name);
+        say!("{} {state}: {inputs} -> {output}", function.name);
     }
     if !args.ephemeral {
-        eprintln!("data in {}; stop with Ctrl-C", args.data.display());
+        say!("data in {}; stop with Ctrl-C", args.data.display());
     }
 }
 
 /// A filter is through.
 pub(crate) fn filtered(fed: &Fed, deployments: &[Deployment], took: Duration) {
     let rate = fed.lines as f64 / took.as_secs_f64().max(1e-9);
-    eprintln!("{} lines in, {} lines out, {} ({rate:.0} lines/s)", fed.lines, fed.printed, seconds(took));
+    say!("{} lines in, {} lines out, {} ({rate:.0} lines/s)", fed.lines, fed.printed, seconds(took));
     if fed.refused > 0 {
-        eprintln!("{} lines were left out because they are too long", fed.refused);
+        say!("{} lines were left out because they are too long", fed.refused);
     }
     for deployment in deployments {
         let status = deployment.status();
         let sum = |of: fn(&pulselet_runner::ReplicaStatus) -> u64| status.iter().map(of).sum::<u64>();
         let cold = status.iter().filter_map(|status| status.last_cold_start).max();
         let cold = cold.map_or_else(|| "never called".to_owned(), |cold| format!("cold start {}", seconds(cold)));
-        eprintln!(
+        say!(
             "  {}: {} messages, {} failed calls, {} dead letters, {} dropped, {cold}",
             deployment.function().name,
             sum(|s| s.processed),

@@ -71,9 +71,9 @@ fn when_it_is_not_clear_where_lines_go_the_command_asks_and_starts_nothing() {
 #[test]
 fn a_poisonous_line_fails_alone() {
     let bench = Bench::new();
-    let spec = "maxMessageRetry: 1\ndeadLetterTopic: bad\nretry: {backoffMs: 1}\ntimeout: 200\nlimits: {memory: 16Mi}";
+    let spec = "maxMessageRetry: 1\ndeadLetterTopic: bad\nretry: {backoffMs: 1}\ntimeout: 3000\nlimits: {memory: 16Mi}";
     let function = bench.declare("probe", &guest("probe-plain"), "in", "out", spec);
-    let input = b"a\ntrap\nloop\nalloc 1000000000\nreturn 100000000\nlog 100000\nb\n";
+    let input = b"a\ntrap\nloop\nalloc 1000000000\nreturn 100000000\nlog 20000\nb\n";
     let output = bench.filter(&["--ephemeral", function.to_str().unwrap()], input);
     let error = text(&output.stderr);
     assert!(output.status.success(), "{error}");

@@ -41,3 +41,19 @@ fn a_missing_component_is_named_and_nothing_else_starts() {
     assert!(!output.status.success());
     assert!(text(&output.stderr).contains("missing.wasm"), "{}", text(&output.stderr));
 }
+
+#[test]
+fn a_service_goes_on_when_nobody_reads_what_it_says() {
+    let bench = Bench::new();
+    let function = bench.declare("exclaim", &example("exclamation"), "in", "out", "");
+    let mut run = Running(bench.command().args(["run", "--data", "data"]).arg(&function).spawn().unwrap());
+    let mut errors = BufReader::new(run.0.stderr.take().unwrap()).lines();
+    assert!(errors.any(|line| line.is_ok_and(|line| line.contains("ready"))));
+    drop(errors);
+    // Whatever it says from here on has no reader; that it answers shows that it has gone on.
+    for command in [&["produce", "in", "hello", "--data", "data"][..], &["topics", "list", "--data", "data"]] {
+        let output = bench.command().args(command).output().unwrap();
+        assert!(output.status.success(), "{command:?}: {}", text(&output.stderr));
+    }
+    assert!(run.0.try_wait().unwrap().is_none());
+}

@@ -12,6 +12,7 @@ use pulselet_sdk::testing::protocol::{
 };
 
 use super::wire;
+use crate::output::say;
 
 /// Lines and numbers kept of one call, so that a function that floods its log ends as a failed test and not as a full
 /// memory.
@@ -255,11 +256,11 @@ impl HostCalls for TestHost {
     fn log(&mut self, level: LogLevel, context: &str, message: &str) {
         // What is printed is for people; only what is logged is for the test.
         if matches!(context, "stdout" | "stderr") {
-            eprintln!("{message}");
+            say!("{message}");
             return;
         }
         match self.logs.len() {
-            MAX_NOTES => eprintln!("more than {MAX_NOTES} lines were logged in one call; the others are left out"),
+            MAX_NOTES => say!("more than {MAX_NOTES} lines were logged in one call; the others are left out"),
             count if count > MAX_NOTES => return,
             _ => {}
         }
