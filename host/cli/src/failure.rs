@@ -5,7 +5,9 @@ use std::fs;
 use std::process::ExitCode;
 
 use pulselet_api::{Errors, Place, Problem};
-use pulselet_engine::{ArtifactError, AssignError, InspectError};
+use pulselet_broker_embedded::OpenError;
+use pulselet_engine::{ArtifactError, AssignError, InspectError, LoadError, StartError};
+use pulselet_runner::DeployError;
 use serde_json::json;
 
 use crate::output::{Output, say};
@@ -14,6 +16,8 @@ use crate::output::{Output, say};
 pub(crate) const BAD_DECLARATION: u8 = 64;
 /// A component cannot run.
 pub(crate) const BAD_COMPONENT: u8 = 65;
+/// What is said of components, from getting their bytes to linking them.
+const BAD_COMPONENT_CODES: std::ops::RangeInclusive<&str> = "E2001"..="E2028";
 
 /// Tells what went wrong; returns what the process ends with.
 pub(crate) fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
@@ -25,12 +29,13 @@ pub(crate) fn report(output: &Output, error: &anyhow::Error) -> ExitCode {
     let problems = error.downcast_ref::<Errors>();
     if output.is_json() {
         let errors = problems.map(|errors| json!(errors));
-        say!("{}", json!({ "error": format!("{error:#}"), "status": status, "problems": errors }));
+        say!("{}", json!({ "error": format!("{error:#}"), "code": code(error), "status": status, "problems": errors }));
     } else if let Some(errors) = problems {
         let problems: Vec<&Problem> = errors.iter().collect();
         say!("{}", explain(output, &problems).trim_end());
     } else {
-        say!("{} {error:#}", output.red("error:"));
+        let kind = code(error).map_or_else(|| "error:".to_owned(), |code| format!("error[{code}]:"));
+        say!("{} {error:#}", output.red(&kind));
     }
     ExitCode::from(status)
 }
@@ -39,10 +44,27 @@ fn status(error: &anyhow::Error) -> u8 {
     if error.is::<Errors>() {
         return BAD_DECLARATION;
     }
-    let is_component = error
-        .chain()
-        .any(|cause| cause.is::<InspectError>() || cause.is::<AssignError>() || cause.is::<ArtifactError>());
-    if is_component { BAD_COMPONENT } else { 1 }
+    match code(error) {
+        Some(code) if BAD_COMPONENT_CODES.contains(&code) => BAD_COMPONENT,
+        _ => 1,
+    }
+}
+
+/// The stable code of what went wrong, if it has one; see `docs/errors-host.md`.
+fn code(error: &anyhow::Error) -> Option<&'static str> {
+    error.chain().find_map(|cause| {
+        let assign = match cause.downcast_ref::<DeployError>() {
+            Some(DeployError::Assign(error)) => Some(error),
+            _ => cause.downcast_ref::<AssignError>(),
+        };
+        assign
+            .map(AssignError::code)
+            .or_else(|| cause.downcast_ref::<InspectError>().map(InspectError::code))
+            .or_else(|| cause.downcast_ref::<ArtifactError>().map(ArtifactError::code))
+            .or_else(|| cause.downcast_ref::<LoadError>().map(LoadError::code))
+            .or_else(|| cause.downcast_ref::<StartError>().map(StartError::code))
+            .or_else(|| cause.downcast_ref::<OpenError>().map(OpenError::code))
+    })
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -6,6 +6,7 @@ mod command_line;
 mod components;
 mod data;
 mod declarations;
+mod error_codes;
 mod harness;
 mod monitoring;
 #[allow(dead_code, reason = "shared with the tests of `run`")]

@@ -2,7 +2,7 @@
 
 use crate::rig::Rig;
 
-const SPEC: &str = "publish: [side]\nmaxMessageRetry: 0\ndeadLetterTopic: bad\ntimeout: 1000";
+const SPEC: &str = "publish: [side]\nmaxMessageRetry: 0\ndeadLetterTopic: bad\ntimeout: 3000";
 
 #[tokio::test]
 async fn each_message_of_a_batch_call_is_answered_and_settled_by_itself() {

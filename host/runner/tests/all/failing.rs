@@ -66,7 +66,7 @@ async fn a_member_of_a_batch_fails_alone() {
 #[tokio::test]
 async fn a_call_that_takes_too_long_is_ended_and_the_next_message_gets_a_fresh_instance() {
     let rig = Rig::new();
-    let _probe = rig.deploy("timeout: 100\nmaxMessageRetry: 0\ndeadLetterTopic: bad").await;
+    let _probe = rig.deploy("timeout: 1000\nmaxMessageRetry: 0\ndeadLetterTopic: bad").await;
     rig.send(&["count", "loop", "sleep 60000", "count"]).await;
     assert_eq!(rig.read("out").await.texts(2).await, ["1", "1"]);
     let letters = rig.read("bad").await.messages(2).await;
