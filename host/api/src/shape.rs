@@ -39,7 +39,11 @@ impl Shape {
             }
             Value::Number(number) => {
                 if let Some(range) = out_of_range(schema, number) {
-                    self.report(Problem::new(Rule::OutOfRange, path, number.to_string()).because(range));
+                    let problem = Problem::new(Rule::OutOfRange, path, number.to_string()).because(range);
+                    // Who wants none of it wants it to stand still.
+                    let is_none = path == "spec.replicas" && number.as_u64() == Some(0);
+                    let remedy = if is_none { "to stop the function, write `spec.paused: true`" } else { "" };
+                    self.report(problem.remedy(remedy));
                     *node = blank(schema, node.place);
                 }
             }

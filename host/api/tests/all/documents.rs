@@ -52,7 +52,7 @@ fn problems_have_a_form_for_programs() {
         json,
         serde_json::json!([{
             "code": "E1007", "source": "f.yaml", "line": 10, "column": 13, "path": "spec.replicas", "found": "0",
-            "because": "it must be from 1 to 1000", "remedy": ""
+            "because": "it must be from 1 to 1000", "remedy": "to stop the function, write `spec.paused: true`"
         }])
     );
 }

@@ -34,7 +34,10 @@ const BROKEN: &[(&str, &str)] = &[
         r#"spec.publish: "out": it must be a list; write it as a list, `- item` on a line of its own or `[item]` [E1005]"#,
     ),
     ("output: {}", "f.yaml:10:11: spec.output.topic: missing: the field is required; add it: The topic [E1006]"),
-    ("replicas: 0", "spec.replicas: 0: it must be from 1 to 1000 [E1007]"),
+    (
+        "replicas: 0",
+        "spec.replicas: 0: it must be from 1 to 1000; to stop the function, write `spec.paused: true` [E1007]",
+    ),
     ("replicas: 99999999999", "spec.replicas: 99999999999: it must be from 1 to 1000 [E1007]"),
     ("limits: {memory: 1Ki}", r#"spec.limits.memory: "1Ki": it must be from 64Ki to 4Gi [E1007]"#),
     (

@@ -50,6 +50,7 @@ error[E1007]: spec.replicas: 0
 13 |   replicas: 0
    |             ^
    = it must be from 1 to 1000
+   = help: to stop the function, write `spec.paused: true`
 
 error: 3 errors
 "#
