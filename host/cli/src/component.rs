@@ -1,11 +1,12 @@
 //! Components in files.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use pulselet_api::{Digest, Guarantee, Location, Resolved, World};
-use pulselet_engine::{ImportClass, Inspection, inspect};
+use pulselet_engine::{ArtifactError, AssignError, Grants, ImportClass, Inspection, inspect};
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
@@ -41,6 +42,9 @@ impl Component {
     /// # Errors
     /// When the file cannot be read, or is not a component of ours.
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
+        if path.is_dir() {
+            bail!("{} is a folder: name the .wasm file that your build wrote", path.display());
+        }
         let bytes = fs::read(path).with_context(|| format!("read {}", path.display()))?;
         let inspection = inspect(&bytes).with_context(|| path.display().to_string())?;
         let imports = inspection.imports.iter().map(|import| Imported {
@@ -52,7 +56,7 @@ impl Component {
         let needs = ImportClass::ALL.into_iter().filter(|class| is_imported(*class));
         Ok(Self {
             path: path.to_owned(),
-            digest: Digest(Sha256::digest(&bytes).into()).to_string(),
+            digest: digest(&bytes).to_string(),
             size_bytes: inspection.size_bytes,
             world: world_name(inspection.world),
             imports: imports.collect(),
@@ -68,6 +72,29 @@ impl Component {
             Location::File(path) if path.exists() => Some(path),
             Location::File(_) | Location::Http(_) => None,
         }
+    }
+
+    /// Refuses what is not there, or cannot run as declared, as the engine would. A component that has to be fetched
+    /// first is left to the engine, and so is the question whether the code is valid.
+    ///
+    /// # Errors
+    /// The engine's.
+    pub(crate) fn check(function: &Resolved, folder: &Path) -> Result<(), AssignError> {
+        let declared = &function.component;
+        let location = declared.location.in_folder(folder);
+        let Location::File(path) = &location else { return Ok(()) };
+        let bytes = match fs::read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                return Err(ArtifactError::Missing(path.clone()).into());
+            }
+            Err(source) => return Err(ArtifactError::Read { path: path.clone(), source }.into()),
+        };
+        let found = digest(&bytes);
+        if let Some(wanted) = declared.digest.filter(|wanted| *wanted != found) {
+            return Err(ArtifactError::Digest { location, wanted, found }.into());
+        }
+        inspect(&bytes)?.admit(declared.world, grants(function))
     }
 
     /// What keeps the component from running as declared.
@@ -91,11 +118,12 @@ impl Component {
                 world_name(world)
             ));
         }
+        let granted = grants(function);
         let has = |class: ImportClass| match class {
             ImportClass::Inert => true,
-            ImportClass::Publish => !function.publish.is_empty(),
-            ImportClass::Settle => function.guarantee == Guarantee::Manual,
-            ImportClass::Secrets => !function.secrets.is_empty(),
+            ImportClass::Publish => granted.publish,
+            ImportClass::Settle => granted.settle,
+            ImportClass::Secrets => granted.secrets,
             ImportClass::Wasi03 | ImportClass::Unknown => false,
         };
         for import in self.inspection.imports.iter().filter(|import| !has(import.class)) {
@@ -136,6 +164,19 @@ impl Component {
             text.extend(names.iter().map(|name| format!("    {name}\n")));
         }
         text
+    }
+}
+
+fn digest(bytes: &[u8]) -> Digest {
+    Digest(Sha256::digest(bytes).into())
+}
+
+/// What a declaration grants.
+fn grants(function: &Resolved) -> Grants {
+    Grants {
+        publish: !function.publish.is_empty(),
+        settle: function.guarantee == Guarantee::Manual,
+        secrets: !function.secrets.is_empty(),
     }
 }
 

@@ -32,7 +32,7 @@ pub enum ArtifactError {
     #[error("there is no component at {}; build it, or correct its path in spec.wasm", .0.display())]
     Missing(PathBuf),
     /// The file could not be read.
-    #[error("read component {}", .path.display())]
+    #[error("read component {}; spec.wasm must name a file that this user may read", .path.display())]
     Read {
         /// Where it is.
         path: PathBuf,

@@ -112,7 +112,7 @@ impl<H: HostCalls> Engine<H> {
     ) -> Result<Assigned<H>, AssignError> {
         let artifact = self.shared.artifacts.obtain(component, base_dir)?;
         let inspection = inspect(&artifact.bytes)?;
-        admit(&inspection, component.world, grants)?;
+        inspection.admit(component.world, grants)?;
         let slot = self.shared.slots.of(artifact.digest);
         let code = slot.loaded(|| self.shared.build_and_load(&artifact, inspection.world))?;
         self.shared.fits(&code, limits)?;
@@ -120,27 +120,33 @@ impl<H: HostCalls> Engine<H> {
     }
 }
 
-/// Sees that the component is what was declared, and that it imports no more than it was granted.
-fn admit(inspection: &Inspection, declared: Option<World>, grants: Grants) -> Result<(), AssignError> {
-    let found = inspection.world;
-    if let Some(declared) = declared.filter(|declared| *declared != found) {
-        return Err(AssignError::World { declared, found });
-    }
-    for class in ImportClass::ALL {
-        let imports: Vec<String> = inspection.imports_of(class).map(str::to_owned).collect();
-        if imports.is_empty() {
-            continue;
+impl Inspection {
+    /// Sees that the component is of the world that was declared, if one was, and imports no more than it was granted.
+    /// [`Engine::assign`] does it too; this is for those who want to know before they have an engine.
+    ///
+    /// # Errors
+    /// With the first rule that it breaks.
+    pub fn admit(&self, declared: Option<World>, grants: Grants) -> Result<(), AssignError> {
+        let found = self.world;
+        if let Some(declared) = declared.filter(|declared| *declared != found) {
+            return Err(AssignError::World { declared, found });
         }
-        match (class, class.granted_by()) {
-            (ImportClass::Unknown, _) => return Err(AssignError::UnknownImports(imports)),
-            (ImportClass::Wasi03, _) => return Err(AssignError::Wasi03(imports)),
-            (_, Some(granted_by)) if !grants.cover(class) => {
-                return Err(AssignError::NotGranted { imports, granted_by });
+        for class in ImportClass::ALL {
+            let imports: Vec<String> = self.imports_of(class).map(str::to_owned).collect();
+            if imports.is_empty() {
+                continue;
             }
-            _ => {}
+            match (class, class.granted_by()) {
+                (ImportClass::Unknown, _) => return Err(AssignError::UnknownImports(imports)),
+                (ImportClass::Wasi03, _) => return Err(AssignError::Wasi03(imports)),
+                (_, Some(granted_by)) if !grants.cover(class) => {
+                    return Err(AssignError::NotGranted { imports, granted_by });
+                }
+                _ => {}
+            }
         }
+        Ok(())
     }
-    Ok(())
 }
 
 impl Grants {

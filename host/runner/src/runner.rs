@@ -117,12 +117,20 @@ impl Runner {
     /// # Errors
     /// When the component is missing, is not what was declared or needs what was not granted.
     pub async fn deploy(&self, function: Resolved, base_dir: &Path) -> Result<Deployment, DeployError> {
-        let assigned = self.inner.assign(&function, base_dir).await?;
-        let deployment = Deployment::new(Arc::clone(&self.inner), function, assigned);
+        let deployment = self.prepare(function, base_dir).await?;
         if !deployment.function().paused {
             deployment.resume().await?;
         }
         Ok(deployment)
+    }
+
+    /// As [`Runner::deploy`], without starting it: nothing is subscribed or called before [`Deployment::resume`].
+    ///
+    /// # Errors
+    /// When its component cannot be had, or is not one that can run as declared.
+    pub async fn prepare(&self, function: Resolved, base_dir: &Path) -> Result<Deployment, DeployError> {
+        let assigned = self.inner.assign(&function, base_dir).await?;
+        Ok(Deployment::new(Arc::clone(&self.inner), function, assigned))
     }
 }
 

@@ -25,6 +25,7 @@ use clap::Args;
 use pulselet_runner::Deployment;
 use tokio_util::sync::CancellationToken;
 
+use crate::component::Component;
 use graph::Graph;
 use host::Host;
 
@@ -69,7 +70,7 @@ pub(crate) struct RunArgs {
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
     /// Serve /metrics, /health and /ready at this address, for example 127.0.0.1:9094
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = socket_address)]
     metrics_addr: Option<SocketAddr>,
     /// Threads that functions run on [default: one less than there are cores, at least one]
     #[arg(long, value_name = "N")]
@@ -79,13 +80,23 @@ pub(crate) struct RunArgs {
     engine_dir: Option<PathBuf>,
 }
 
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an address and a port, for example 127.0.0.1:9094".to_owned())
+}
+
 /// Runs until the input is settled (filter), a signal comes, or a function stops itself.
 pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     let declared = crate::declarations::read(&args.files)?;
     let graph = Graph::new(declared.iter().map(|declared| &declared.resolved));
     let is_filter = args.filter || (!args.no_filter && filter::is_piped_in());
-    // Asked before anything starts, so that a question about the topics changes nothing.
+    // Asked before anything starts, so that a question about the topics changes nothing, and neither does a component
+    // that is not there.
     let ends = if is_filter { Some(filter::Ends::choose(&graph, args.feed.as_deref(), &args.print)?) } else { None };
+
+    for declared in &declared {
+        Component::check(&declared.resolved, crate::declarations::base_dir(declared))
+            .with_context(|| format!("function {}", declared.resolved.name))?;
+    }
 
     let host = Host::start(&args)?;
     let (deployments, outcome) = serve(&host, declared, ends, &args).await;
@@ -104,23 +115,24 @@ async fn serve(
     args: &RunArgs,
 ) -> Served {
     let mut deployments = Vec::new();
-    let mut filter = None;
-    if let Some(ends) = ends {
-        match filter::Filter::open(&host.broker, ends).await {
-            Ok(opened) => filter = Some(opened),
-            Err(error) => return (deployments, Err(error)),
+    let outcome = async {
+        for declared in declared {
+            let base_dir = crate::declarations::base_dir(&declared).to_owned();
+            let name = declared.resolved.name.to_string();
+            let prepared = host.runner.prepare(declared.resolved, &base_dir).await;
+            deployments.push(prepared.with_context(|| format!("function {name}"))?);
         }
-    }
-    for declared in declared {
-        let base_dir = crate::declarations::base_dir(&declared).to_owned();
-        let name = declared.resolved.name.to_string();
-        let deployed = host.runner.deploy(declared.resolved, &base_dir).await;
-        match deployed.with_context(|| format!("function {name}")) {
-            Ok(deployment) => deployments.push(deployment),
-            Err(error) => return (deployments, Err(error)),
+        let filter = match ends {
+            Some(ends) => Some(filter::Filter::open(&host.broker, ends).await?),
+            None => None,
+        };
+        // Only now, so that no function has answered a message when another one cannot run.
+        for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
+            deployment.resume().await.with_context(|| format!("function {}", deployment.function().name))?;
         }
+        work(host, &deployments, filter, args).await
     }
-    let outcome = work(host, &deployments, filter, args).await;
+    .await;
     (deployments, outcome)
 }
 
