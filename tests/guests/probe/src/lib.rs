@@ -17,6 +17,7 @@
 //! | `flood` | writes to standard output for ever |
 //! | `retry REASON MS` `reject TEXT` `fatal TEXT` | answers with an error |
 //! | `publish TOPIC TEXT` `produce TOPIC TEXT` `publish-now TOPIC TEXT` | publishes |
+//! | `publish-for-ever TOPIC` `publish-now-for-ever TOPIC` | publishes on and on, whatever it is told |
 //! | `ack` `nack MS` `ack-handle N` | settles |
 //! | `metric NAME VALUE` | counts |
 //! | `secret NAME` `config NAME` `config-all` | answers the value, or nothing |
@@ -128,6 +129,14 @@ fn ask_host(words: &[&str]) -> Option<Answer> {
         ["publish-now", topic, payload] => match publish_now::publish(topic, &message(payload)) {
             Ok(id) => text(&format!("{}:{}", id.ledger, id.entry)),
             Err(error) => published(Err(error)),
+        },
+        #[cfg(feature = "publish")]
+        ["publish-for-ever", topic] => loop {
+            let _ = publish::publish(topic, &message("more"));
+        },
+        #[cfg(feature = "publish")]
+        ["publish-now-for-ever", topic] => loop {
+            let _ = publish_now::publish(topic, &message("more"));
         },
         #[cfg(feature = "settle")]
         ["ack"] => settled(settle::ack(settle::handle(0))),
