@@ -78,7 +78,7 @@ impl Registry {
             return refuse("the number of partitions must be at least 1".to_owned());
         }
         if self.topics.contains_key(name) {
-            return refuse("it exists without partitions".to_owned());
+            return refuse("it exists without partitions; delete it first, or choose another name".to_owned());
         }
         if partitions < present {
             return refuse(format!("it has {present} partitions already, and they can only become more"));

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use pulselet_api::Declared;
 
 /// Reads every file and checks all of them together, so that one run shows everything that is wrong. The `source` of
@@ -10,6 +10,10 @@ use pulselet_api::Declared;
 pub(crate) fn read(files: &[PathBuf]) -> anyhow::Result<Vec<Declared>> {
     let mut texts = Vec::with_capacity(files.len());
     for file in files {
+        if file.is_dir() {
+            let inside = file.join("function.yaml");
+            bail!("{} is a folder: name the declaration in it, for example {}", file.display(), inside.display());
+        }
         let text = std::fs::read_to_string(file).with_context(|| format!("read {}", file.display()))?;
         texts.push((file.display().to_string(), text));
     }

@@ -29,7 +29,9 @@ pub(crate) async fn start(
     is_ready: impl Fn() -> bool + Send + Sync + 'static,
     shutdown: CancellationToken,
 ) -> anyhow::Result<SocketAddr> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("serve metrics at {address}"))?;
+    let listener = TcpListener::bind(address).await.with_context(|| {
+        format!("serve metrics at {address}; choose another address with --metrics-addr, or port 0 for a free one")
+    })?;
     let address = listener.local_addr()?;
     if !address.ip().is_loopback() {
         tracing::warn!(%address, "metrics can be read by everybody who reaches this address");

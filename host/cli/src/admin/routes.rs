@@ -44,7 +44,14 @@ impl From<Error> for Refused {
             Error::Storage(_) | Error::Corrupt { .. } | Error::Closed => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::CONFLICT,
         };
-        Self(status, error.to_string())
+        let way_out = match &error {
+            Error::TopicNotFound(_) => "; `pulselet topics list` prints those that do".to_owned(),
+            Error::SubscriptionNotFound { topic, .. } => {
+                format!("; `pulselet subscriptions list {topic}` prints those it has")
+            }
+            _ => String::new(),
+        };
+        Self(status, format!("{error}{way_out}"))
     }
 }
 

@@ -28,16 +28,21 @@ pub(super) fn listen(folder: &Path) -> io::Result<UnixListener> {
 
 /// Connects to whoever serves `folder`; `None` when nobody does.
 pub(super) async fn connect(folder: &Path) -> io::Result<Option<UnixStream>> {
-    let short = match Short::new(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        short => short?,
+    let stream = match Short::new(folder) {
+        Ok(short) => UnixStream::connect(short.path.join(NAME)).await,
+        Err(error) => Err(error),
     };
-    match UnixStream::connect(short.path.join(NAME)).await {
+    match stream {
         Ok(stream) => Ok(Some(stream)),
-        // Refused: the socket is there, and the process that made it is not.
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) if is_absent(&error) => Ok(None),
         Err(error) => Err(error),
     }
+}
+
+/// There is no folder, no socket in it, or nobody behind the socket any more.
+fn is_absent(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionRefused, NotADirectory, NotFound};
+    matches!(error.kind(), NotFound | NotADirectory | ConnectionRefused)
 }
 
 /// Takes the name away.

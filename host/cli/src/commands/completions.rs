@@ -1,6 +1,6 @@
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory};
+use clap::{Args, Command, CommandFactory};
 use clap_complete::Shell;
 
 use crate::args::Cli;
@@ -20,7 +20,14 @@ pub(crate) struct CompletionsArgs {
 
 pub(crate) fn run(args: &CompletionsArgs) -> anyhow::Result<ExitCode> {
     let mut script = Vec::new();
-    clap_complete::generate(args.shell, &mut Cli::command(), "pulselet", &mut script);
+    clap_complete::generate(args.shell, &mut visible(), "pulselet", &mut script);
     output::print(&String::from_utf8_lossy(&script))?;
     output::done()
+}
+
+/// The command line without what `--help` hides; some shells would propose it.
+fn visible() -> Command {
+    let all = Cli::command();
+    let commands: Vec<Command> = all.get_subcommands().filter(|command| !command.is_hide_set()).cloned().collect();
+    Command::new("pulselet").args(all.get_arguments().cloned()).subcommands(commands)
 }

@@ -64,7 +64,10 @@ pub(crate) fn run(args: &ValidateArgs, output: &Output) -> anyhow::Result<ExitCo
     };
     if !output.is_json() {
         let warnings = report.functions.iter().flat_map(|function| &function.warnings);
-        say!("{}", explain(output, &report.problems.iter().chain(warnings).collect::<Vec<_>>()).trim_end());
+        let told: Vec<_> = report.problems.iter().chain(warnings).collect();
+        if !told.is_empty() {
+            say!("{}", explain(output, &told).trim_end());
+        }
         for function in &report.functions {
             for objection in &function.objections {
                 say!("{} {}: {objection}", output.red("error:"), function.function);

@@ -55,7 +55,7 @@ pub(crate) struct Ends {
 impl Ends {
     /// What was asked for, or what follows from how the functions hang together.
     pub(crate) fn choose(graph: &Graph, feed: Option<&str>, print: &[String]) -> anyhow::Result<Self> {
-        let feed = match (feed, graph.sources.iter().collect::<Vec<_>>().as_slice()) {
+        let feed: TopicName = match (feed, graph.sources.iter().collect::<Vec<_>>().as_slice()) {
             (Some(feed), _) => feed.parse().context("--feed")?,
             (None, [only]) => (*only).clone(),
             (None, []) => bail!("no function reads a topic that no other function writes: say which one with --feed"),
@@ -64,6 +64,9 @@ impl Ends {
                 several.iter().map(|topic| topic.as_str()).collect::<Vec<_>>().join(", ")
             ),
         };
+        if !graph.is_read(&feed) {
+            bail!("--feed: no function reads {feed}, so that nothing would come of its lines; name an input topic");
+        }
         let print = match print {
             [] => graph.sinks.iter().cloned().collect(),
             print => print.iter().map(|topic| topic.parse()).collect::<Result<Vec<_>, _>>().context("--print")?,

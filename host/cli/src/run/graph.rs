@@ -11,6 +11,7 @@ pub(crate) struct Graph {
     pub(crate) sources: BTreeSet<TopicName>,
     /// Written by a function and read by none: they are printed.
     pub(crate) sinks: BTreeSet<TopicName>,
+    read: Vec<Inputs>,
 }
 
 impl Graph {
@@ -43,6 +44,16 @@ impl Graph {
         Self {
             sources: inputs.iter().filter(|topic| !is_written(topic)).cloned().collect(),
             sinks: outputs.iter().filter(|topic| !is_read(topic)).cloned().collect(),
+            read: functions.iter().map(|function| function.inputs.clone()).collect(),
         }
+    }
+
+    /// Whether a function reads this topic, or the topic of which this is a partition.
+    pub(crate) fn is_read(&self, topic: &TopicName) -> bool {
+        let topic = topic.without_partition();
+        self.read.iter().any(|inputs| match inputs {
+            Inputs::Topics(topics) => topics.contains(&topic),
+            Inputs::Pattern(pattern) => pattern.matches(&topic),
+        })
     }
 }

@@ -1,10 +1,10 @@
 //! Broker, engine and runner of one process, put together.
 
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use prometheus::Registry;
 use pulselet_api::SecretRef;
 use pulselet_broker::Broker;
@@ -30,18 +30,19 @@ pub(super) struct Host {
 
 impl Host {
     pub(super) fn start(args: &RunArgs) -> anyhow::Result<Self> {
+        let secrets: Arc<dyn Secrets> = match &args.secrets {
+            Some(dir) if !dir.is_dir() => bail!("--secrets: there is no folder {}", dir.display()),
+            Some(dir) => Arc::new(SecretFolder(dir.clone())),
+            None => Arc::new(NoSecrets),
+        };
         let storage = if args.ephemeral { Storage::Ephemeral } else { Storage::Folder(args.data.clone()) };
         let embedded = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(storage))?;
         let broker: Arc<dyn Broker> = Arc::new(embedded.clone());
-        let engine_dir = engine_dir(args)?;
+        let engine_dir = crate::engine_dir::choose(args.engine_dir.as_deref())?;
         let engine = Engine::new(pulselet_engine::Options::new(&engine_dir))
             .with_context(|| format!("engine in {}", engine_dir.display()))?;
         tracing::debug!("{}", engine.budgets());
         let registry = Registry::new();
-        let secrets: Arc<dyn Secrets> = match &args.secrets {
-            Some(dir) => Arc::new(SecretFolder(dir.clone())),
-            None => Arc::new(NoSecrets),
-        };
         let runner = Runner::new(pulselet_runner::Options {
             broker: Arc::clone(&broker),
             engine,
@@ -72,18 +73,6 @@ impl Host {
 fn guest_threads() -> NonZeroUsize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     NonZeroUsize::new(cores.saturating_sub(1)).unwrap_or(NonZeroUsize::MIN)
-}
-
-/// Compiled code is worth keeping from run to run, wherever the messages are kept.
-fn engine_dir(args: &RunArgs) -> anyhow::Result<PathBuf> {
-    if let Some(dir) = &args.engine_dir {
-        return Ok(dir.clone());
-    }
-    let cache = match std::env::var_os("XDG_CACHE_HOME").filter(|dir| Path::new(dir).is_absolute()) {
-        Some(dir) => PathBuf::from(dir),
-        None => std::env::home_dir().context("there is no home folder: name one with --engine-dir")?.join(".cache"),
-    };
-    Ok(cache.join("pulselet").join("engine"))
 }
 
 /// Secrets as files, the way Kubernetes mounts them: `<folder>/<path>/<key>`. Read on every use, so that a value may be
