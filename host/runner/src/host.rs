@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use pulselet_api::Limits;
 use pulselet_broker::{Entry, Message as Received};
 use pulselet_engine::contract::{Identity, LogLevel, Message, MessageId, PublishError};
 use pulselet_engine::{HostCalls, NoSuchMessage, TopicNumber};
@@ -49,13 +50,21 @@ pub struct GuestHost {
     call: Vec<Work>,
     selected: u32,
     published: Vec<Published>,
-    published_bytes: u64,
+    /// What the call has put out so far, also what it did not wait with.
+    put_out: PutOut,
     settle: Vec<Settle>,
 }
 
 impl GuestHost {
     pub(crate) fn new(shared: Shared) -> Self {
-        Self { shared, call: Vec::new(), selected: 0, published: Vec::new(), published_bytes: 0, settle: Vec::new() }
+        Self {
+            shared,
+            call: Vec::new(),
+            selected: 0,
+            published: Vec::new(),
+            put_out: PutOut::default(),
+            settle: Vec::new(),
+        }
     }
 
     /// A call with these messages is about to start. Swaps the buffers, so that no call allocates.
@@ -63,7 +72,7 @@ impl GuestHost {
         std::mem::swap(&mut self.call, call);
         call.clear();
         self.selected = 0;
-        self.published_bytes = 0;
+        self.put_out = PutOut::default();
     }
 
     /// The call is over: its messages, what it put out, and what it settled by hand.
@@ -89,6 +98,31 @@ impl GuestHost {
 }
 
 /// Bytes that a message counts against the limits of a call.
+/// What one call has put out.
+#[derive(Default)]
+struct PutOut {
+    messages: u32,
+    bytes: u64,
+}
+
+impl PutOut {
+    /// Counts one more, unless it is one too many.
+    fn add(&mut self, message: &Message, limits: &Limits) -> Result<(), PublishError> {
+        if self.messages >= limits.output_messages {
+            let rule = format!("a call may put out {} messages (spec.limits.outputMessages)", limits.output_messages);
+            return Err(PublishError::TooMany(rule));
+        }
+        let bytes = self.bytes + size_of(message);
+        if bytes > limits.output_bytes {
+            let most = limits.output_bytes;
+            let rule = format!("{bytes} bytes are more than the {most} a call may put out (spec.limits.outputBytes)");
+            return Err(PublishError::TooMany(rule));
+        }
+        (self.messages, self.bytes) = (self.messages + 1, bytes);
+        Ok(())
+    }
+}
+
 fn size_of(message: &Message) -> u64 {
     let properties: usize = message.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
     (message.payload.len() + message.key.as_ref().map_or(0, String::len) + properties) as u64
@@ -192,26 +226,15 @@ impl HostCalls for GuestHost {
     }
 
     fn publish(&mut self, topic: TopicNumber, message: Message) -> Result<(), PublishError> {
-        let limits = &self.shared.facts.function.limits;
-        if self.published.len() as u64 >= u64::from(limits.output_messages) {
-            let rule = format!("a call may put out {} messages (spec.limits.outputMessages)", limits.output_messages);
-            return Err(PublishError::TooMany(rule));
-        }
-        let bytes = self.published_bytes + size_of(&message);
-        if bytes > limits.output_bytes {
-            let rule = format!(
-                "{bytes} bytes are more than the {} a call may put out (spec.limits.outputBytes)",
-                limits.output_bytes
-            );
-            return Err(PublishError::TooMany(rule));
-        }
-        self.published_bytes = bytes;
+        self.put_out.add(&message, &self.shared.facts.function.limits)?;
         self.published.push(Published { index: self.selected, topic, message });
         Ok(())
     }
 
     fn publish_now(&mut self, topic: &str, message: Message) -> BoxFuture<'static, Result<MessageId, PublishError>> {
-        let topic = match self.shared.topics.open(topic, &self.shared.facts.function) {
+        let function = &self.shared.facts.function;
+        let opened = self.shared.topics.open(topic, function);
+        let topic = match opened.and_then(|topic| self.put_out.add(&message, &function.limits).map(|()| topic)) {
             Ok(topic) => topic,
             Err(error) => return futures::future::ready(Err(error)).boxed(),
         };
