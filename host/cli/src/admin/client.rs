@@ -20,6 +20,9 @@ const MAX_ANSWER_BYTES: usize = 64 << 20;
 /// Pieces of a request that wait for the connection.
 const MAX_PIECES: usize = 16;
 
+/// What is left to say when the connection breaks.
+const ENDED: &str = "the process that has the data folder open has ended; see what it said";
+
 /// A connection to the process that has a data folder open.
 pub(crate) struct Client {
     requests: SendRequest<Body>,
@@ -99,8 +102,8 @@ impl Client {
             .header("host", "pulselet")
             .header("content-type", "application/json")
             .body(body)?;
-        self.requests.ready().await.context("the process that has the data folder open has ended")?;
-        let response = self.requests.send_request(request).await.context("ask the process that has the data folder")?;
+        self.requests.ready().await.context(ENDED)?;
+        let response = self.requests.send_request(request).await.context(ENDED)?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -129,7 +132,7 @@ pub(crate) struct Producing {
 impl Producing {
     pub(crate) async fn send(&self, message: &NewMessage) -> anyhow::Result<()> {
         let piece = line(message)?;
-        self.pieces.send(piece).await.context("the process that has the data folder open has ended")
+        self.pieces.send(piece).await.context(ENDED)
     }
 }
 
@@ -153,7 +156,7 @@ impl Consuming {
                 Ok(None)
             }
             Some(Read::Failed(error)) => bail!(error),
-            None => bail!("the process that has the data folder open has ended"),
+            None => bail!(ENDED),
         }
     }
 
@@ -165,7 +168,7 @@ impl Consuming {
     /// Says how many messages have been used since the start; they will not come again.
     pub(crate) async fn used(&self, count: u64) -> anyhow::Result<()> {
         let Some(used) = &self.used else { return Ok(()) };
-        used.send(line(&count)?).await.context("the process that has the data folder open has ended")
+        used.send(line(&count)?).await.context(ENDED)
     }
 
     /// Ends the reading; returns when all that was used is acknowledged durably.
