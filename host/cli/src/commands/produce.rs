@@ -54,6 +54,7 @@ pub(crate) async fn run(args: ProduceArgs, output: &Output) -> anyhow::Result<Ex
     access.close().await;
     match outcome? {
         0 => output::done(),
+        1 => bail!("1 message was refused"),
         refused => bail!("{refused} messages were refused"),
     }
 }

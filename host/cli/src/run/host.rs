@@ -35,13 +35,14 @@ impl Host {
             Some(dir) => Arc::new(SecretFolder(dir.clone())),
             None => Arc::new(NoSecrets),
         };
-        let storage = if args.ephemeral { Storage::Ephemeral } else { Storage::Folder(args.data.clone()) };
-        let embedded = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(storage))?;
-        let broker: Arc<dyn Broker> = Arc::new(embedded.clone());
         let engine_dir = crate::engine_dir::choose(args.engine_dir.as_deref())?;
         let engine = Engine::new(pulselet_engine::Options::new(&engine_dir))
             .with_context(|| format!("engine in {}", engine_dir.display()))?;
         tracing::debug!("{}", engine.budgets());
+        // Last of what may be refused, so that no folder is made for a run that does not begin.
+        let storage = if args.ephemeral { Storage::Ephemeral } else { Storage::Folder(args.data.clone()) };
+        let embedded = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(storage))?;
+        let broker: Arc<dyn Broker> = Arc::new(embedded.clone());
         let registry = Registry::new();
         let runner = Runner::new(pulselet_runner::Options {
             broker: Arc::clone(&broker),

@@ -48,7 +48,38 @@ fn completions_know_every_command() {
     for shell in ["bash", "zsh", "fish"] {
         let script = bench.prints(&["completions", shell]);
         assert!(COMMANDS.iter().all(|command| script.contains(command)), "{shell}");
+        assert!(!script.contains("harness"), "{shell} proposes what the help hides");
     }
+}
+
+#[test]
+fn a_wrong_use_is_told_what_to_do_instead() {
+    let bench = Bench::new();
+    bench.declare("good", &example("exclamation"), "in", "out", "");
+    bench.write("file", "");
+    std::fs::create_dir(bench.dir.path().join("folder")).unwrap();
+    bench.prints(&["produce", "there", "hello", "--data", "used"]);
+    for (args, status, words) in [
+        ("run folder", 1, "for example folder/function.yaml"),
+        ("run good.yaml --data file", 1, "file is not a data folder"),
+        ("run good.yaml --secrets nowhere", 1, "--secrets: there is no folder nowhere"),
+        ("run good.yaml --filter --feed other", 1, "name an input topic"),
+        ("run good.yaml --engine-dir file", 1, "this user owns the folder"),
+        ("run good.yaml --metrics-addr 9094", 2, "for example 127.0.0.1:9094"),
+        ("run good.yaml --ephemeral --data used", 2, "cannot be used with"),
+        ("inspect folder", 1, "name the .wasm file"),
+        ("build file", 1, "`pulselet new`"),
+        ("produce there hello --data file", 1, "file is not a data folder"),
+        ("produce there hello --property colour", 2, "NAME=VALUE"),
+        ("consume missing --data used", 1, "`pulselet topics list`"),
+        ("topics create there --partitions 2 --data used", 1, "delete it first"),
+        ("subscriptions delete there nobody --data used", 1, "`pulselet subscriptions list"),
+        ("subscriptions seek there nobody --to yesterday --data used", 2, "`earliest`, `latest`"),
+        ("completions tcsh", 2, "bash"),
+    ] {
+        bench.pulselet(&args.split(' ').collect::<Vec<_>>()).failed(status, words);
+    }
+    assert!(!bench.dir.path().join("pulselet-data").exists(), "a wrong use makes no data folder");
 }
 
 #[test]

@@ -74,6 +74,9 @@ fn a_folder_that_may_not_be_written_is_refused_and_left_alone() {
         .or_else(|_| fs::copy(env!("CARGO_BIN_EXE_pulselet"), &binary).map(drop))
         .unwrap();
     fs::set_permissions(bench.dir.path(), Permissions::from_mode(0o755)).unwrap();
+    let engine = bench.dir.path().join("engine");
+    fs::create_dir(&engine).unwrap();
+    fs::set_permissions(&engine, Permissions::from_mode(0o777)).unwrap();
     for entry in fs::read_dir(bench.data()).unwrap() {
         fs::set_permissions(entry.unwrap().path(), Permissions::from_mode(0o444)).unwrap();
     }
@@ -83,6 +86,7 @@ fn a_folder_that_may_not_be_written_is_refused_and_left_alone() {
     for args in [&["run", function][..], &["produce", "in", "more"], &["topics", "list"]] {
         let mut command = Command::new(&binary);
         command.args(args).args(["--data", "data"]).current_dir(bench.dir.path()).stdin(Stdio::null());
+        command.env("PULSELET_ENGINE_DIR", engine.join("own"));
         if is_root {
             command.uid(NOBODY).gid(NOBODY);
         }
