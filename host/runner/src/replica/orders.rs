@@ -68,7 +68,7 @@ impl Replica {
         for dropped in dropped {
             self.metrics.dropped.inc();
             self.status.send_modify(|status| status.dropped += 1);
-            tracing::warn!(function = %self.shared.facts.function.name, message = %dropped.id, reason = %dropped.reason,
+            tracing::warn!(function = %self.shared.facts.function.name, message_id = %dropped.id, reason = %dropped.reason,
                 "message dropped");
         }
         if let Some(reason) = fatal {

@@ -94,7 +94,8 @@ impl Worker {
                     status.note(reason.clone());
                 });
                 let failed = |task| (task, Verdict::Failed(Failure::Retry { reason: reason.clone(), delay: None }));
-                let verdicts = tasks.into_iter().map(failed).collect();
+                let verdicts: Vec<(Task, Verdict)> = tasks.into_iter().map(failed).collect();
+                self.replica.tell_failures(&self.call, &verdicts, ended);
                 self.replica.machine.borrow_mut().call_ended(verdicts, Vec::new(), ended);
                 self.leave(ended)
             }
@@ -139,9 +140,9 @@ impl Worker {
             Ok(answers) => answers.into_iter().map(|answer| answer.map_err(Failure::from)).collect(),
             Err(fault) => {
                 self.replica.metrics.fault(&fault);
-                tracing::debug!(function = %self.replica.shared.facts.function.name, %fault, "call failed");
                 host.discard();
                 let verdicts = broken_off(tasks, &fault);
+                self.replica.tell_failures(host.end().0, &verdicts, now);
                 self.count(&verdicts);
                 self.replica.machine.borrow_mut().call_ended(verdicts, Vec::new(), now);
                 return;
@@ -187,6 +188,7 @@ impl Worker {
         };
         let verdicts = outcomes.iter().enumerate().map(verdict);
         let verdicts: Vec<(Task, Verdict)> = tasks.iter().copied().zip(verdicts).collect();
+        replica.tell_failures(works, &verdicts, now);
         self.count(&verdicts);
         let keeps = replica.machine.borrow().keeps_outputs(&verdicts);
         for (index, (outcome, _)) in outcomes.iter().zip(&keeps).enumerate().filter(|(_, (_, keeps))| **keeps) {

@@ -51,6 +51,8 @@ impl Neighbours {
         self.eventually_holds("dead", &format!("{command}\n"));
         let dead = text(&self.bench.on_data(&["consume", "dead", "--output", "json"]).stdout);
         assert!(dead.contains(reason), "wanted {reason:?}\n{dead}");
+        let said = self.said();
+        assert!(said.contains("a call failed") && said.contains(reason), "wanted {reason:?}\n{said}");
         let bench = self.goes_on();
         assert!(bench.messages("more").contains("does not exist"), "its outputs are discarded");
     }
