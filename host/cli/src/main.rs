@@ -42,7 +42,7 @@ fn main() -> ExitCode {
 
 async fn dispatch(command: Command, output: &Output) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Run(args) => run::run(args).await,
+        Command::Run(args) => run::run(args, output).await,
         Command::Validate(args) => commands::validate::run(&args, output),
         Command::New(args) => commands::new::run(&args, output),
         Command::Build(args) => commands::build::run(&args, output),

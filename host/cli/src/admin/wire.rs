@@ -4,6 +4,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use pulselet_broker::{Entry, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
 
 /// Longest line, in bytes: the largest message of a broker, its payload in base64, and some room.
 pub(crate) const MAX_LINE_BYTES: usize = 16 << 20;
@@ -171,6 +172,32 @@ impl ReadMessage {
             sequence_id: metadata.sequence_id(),
             redelivery_count: entry.redelivery_count,
         }
+    }
+
+    /// For programs. Bytes that are text come as text.
+    pub(crate) fn into_json(self) -> Value {
+        let properties: serde_json::Map<String, Value> =
+            self.properties.into_iter().map(|(name, value)| (name, value.into())).collect();
+        let mut object = json!({
+            "messageId": self.message_id,
+            "topic": self.topic,
+            "properties": properties,
+            "eventTime": self.event_time,
+            "publishTime": self.publish_time,
+            "producerName": self.producer_name,
+            "sequenceId": self.sequence_id,
+            "redeliveryCount": self.redelivery_count,
+            "isNull": self.is_null,
+        });
+        for (name, bytes) in [("payload", Some(self.payload)), ("key", self.key), ("orderingKey", self.ordering_key)] {
+            let (name, value) = match bytes.map(|Bytes(bytes)| String::from_utf8(bytes)) {
+                Some(Ok(text)) => (name.to_owned(), text.into()),
+                Some(Err(binary)) => (format!("{name}Base64"), json!(Bytes(binary.into_bytes()))),
+                None => (name.to_owned(), Value::Null),
+            };
+            object.as_object_mut().into_iter().for_each(|object| drop(object.insert(name.clone(), value.clone())));
+        }
+        object
     }
 }
 

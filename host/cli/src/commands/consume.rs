@@ -2,9 +2,8 @@ use std::io::{BufWriter, Write};
 use std::process::ExitCode;
 
 use clap::Args;
-use serde_json::{Value, json};
 
-use crate::admin::wire::{Bytes, ConsumeQuery, From, ReadMessage};
+use crate::admin::wire::{ConsumeQuery, From};
 use crate::admin::{Access, Client};
 use crate::args::DataArgs;
 use crate::output::{self, Output};
@@ -68,7 +67,7 @@ async fn consume(client: &mut Client, query: &ConsumeQuery, output: &Output) -> 
         };
         let Some(message) = message else { break };
         if output.is_json() {
-            writeln!(out, "{}", to_json(message))?;
+            writeln!(out, "{}", message.into_json())?;
         } else {
             out.write_all(&message.payload.0)?;
             out.write_all(b"\n")?;
@@ -83,32 +82,4 @@ async fn consume(client: &mut Client, query: &ConsumeQuery, output: &Output) -> 
     out.flush()?;
     reading.used(printed).await?;
     reading.finish().await
-}
-
-/// Bytes that are text come as text.
-fn to_json(message: ReadMessage) -> Value {
-    let properties: serde_json::Map<String, Value> =
-        message.properties.into_iter().map(|(name, value)| (name, value.into())).collect();
-    let mut object = json!({
-        "messageId": message.message_id,
-        "topic": message.topic,
-        "properties": properties,
-        "eventTime": message.event_time,
-        "publishTime": message.publish_time,
-        "producerName": message.producer_name,
-        "sequenceId": message.sequence_id,
-        "redeliveryCount": message.redelivery_count,
-        "isNull": message.is_null,
-    });
-    for (name, bytes) in
-        [("payload", Some(message.payload)), ("key", message.key), ("orderingKey", message.ordering_key)]
-    {
-        let (name, value) = match bytes.map(|Bytes(bytes)| String::from_utf8(bytes)) {
-            Some(Ok(text)) => (name.to_owned(), text.into()),
-            Some(Err(binary)) => (format!("{name}Base64"), json!(Bytes(binary.into_bytes()))),
-            None => (name.to_owned(), Value::Null),
-        };
-        object.as_object_mut().into_iter().for_each(|object| drop(object.insert(name.clone(), value.clone())));
-    }
-    object
 }

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::graph::Graph;
 use super::progress::Progress;
-use crate::output::say;
+use crate::admin::wire::ReadMessage;
 
 /// Subscription that printing goes through.
 const SUBSCRIPTION: &str = "pulselet-filter";
@@ -72,7 +72,7 @@ impl Ends {
             print => print.iter().map(|topic| topic.parse()).collect::<Result<Vec<_>, _>>().context("--print")?,
         };
         if print.is_empty() {
-            say!(
+            tracing::warn!(
                 "nothing is printed: no function writes a topic by name that no function reads; say which one with --print"
             );
         }
@@ -117,11 +117,16 @@ impl Filter {
         Ok(Self { ends, printers })
     }
 
-    /// Feeds, waits until all is settled, and prints meanwhile.
-    pub(crate) async fn run(self, broker: &Arc<dyn Broker>, deployments: &[Deployment]) -> anyhow::Result<Fed> {
+    /// Feeds, waits until all is settled, and prints meanwhile: payloads, or with `as_json` all that came with them.
+    pub(crate) async fn run(
+        self,
+        broker: &Arc<dyn Broker>,
+        deployments: &[Deployment],
+        as_json: bool,
+    ) -> anyhow::Result<Fed> {
         let (lines_in, lines) = mpsc::channel::<Lines>(CHUNKS);
-        let printing: Vec<_> =
-            self.printers.iter().map(|printer| tokio::spawn(print(Arc::clone(printer), lines_in.clone()))).collect();
+        let print = |printer: &Arc<dyn Consumer>| tokio::spawn(print(Arc::clone(printer), lines_in.clone(), as_json));
+        let printing: Vec<_> = self.printers.iter().map(print).collect();
         // Writing may block for as long as whoever reads the pipe likes.
         let progress = Progress::default();
         let counts = progress.clone();
@@ -171,7 +176,7 @@ async fn partitions(broker: &dyn Broker, topic: &TopicName) -> anyhow::Result<Ve
     })
 }
 
-async fn print(consumer: Arc<dyn Consumer>, lines: mpsc::Sender<Lines>) {
+async fn print(consumer: Arc<dyn Consumer>, lines: mpsc::Sender<Lines>, as_json: bool) {
     consumer.grant(PERMITS);
     while let Ok(event) = consumer.next().await {
         let Event::Entries(entries) = event else { continue };
@@ -179,7 +184,11 @@ async fn print(consumer: Arc<dyn Consumer>, lines: mpsc::Sender<Lines>) {
         let mut chunk = Vec::new();
         for entry in &entries {
             for message in &entry.messages {
-                chunk.extend_from_slice(&message.payload);
+                if as_json {
+                    chunk.extend_from_slice(ReadMessage::new(entry, message).into_json().to_string().as_bytes());
+                } else {
+                    chunk.extend_from_slice(&message.payload);
+                }
                 chunk.push(b'\n');
                 ids.push(entry.id(message));
             }
@@ -262,7 +271,10 @@ fn send_lines(
         if message.encoded_len() > limit {
             fed.refused += 1;
             let number = fed.lines + fed.refused;
-            say!("line {number} has {} bytes, more than the {limit} a message may have; it is left out", line.len());
+            tracing::warn!(
+                "line {number} has {} bytes, more than the {limit} a message may have; it is left out",
+                line.len()
+            );
             continue;
         }
         if batch.bytes() + message.encoded_len() > limit {

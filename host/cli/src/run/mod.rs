@@ -26,6 +26,7 @@ use pulselet_runner::Deployment;
 use tokio_util::sync::CancellationToken;
 
 use crate::component::Component;
+use crate::output::Output;
 use graph::Graph;
 use host::Host;
 
@@ -85,7 +86,7 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
 }
 
 /// Runs until the input is settled (filter), a signal comes, or a function stops itself.
-pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
+pub(crate) async fn run(args: RunArgs, output: &Output) -> anyhow::Result<ExitCode> {
     let declared = crate::declarations::read(&args.files)?;
     let graph = Graph::new(declared.iter().map(|declared| &declared.resolved));
     let is_filter = args.filter || (!args.no_filter && filter::is_piped_in());
@@ -99,7 +100,7 @@ pub(crate) async fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     }
 
     let host = Host::start(&args)?;
-    let (deployments, outcome) = serve(&host, declared, ends, &args).await;
+    let (deployments, outcome) = serve(&host, declared, ends, &args, output).await;
     futures::future::join_all(deployments.iter().map(|deployment| deployment.pause(GRACE))).await;
     drop(deployments);
     host.stop().await;
@@ -113,6 +114,7 @@ async fn serve(
     declared: Vec<pulselet_api::Declared>,
     ends: Option<filter::Ends>,
     args: &RunArgs,
+    output: &Output,
 ) -> Served {
     let mut deployments = Vec::new();
     let outcome = async {
@@ -130,7 +132,7 @@ async fn serve(
         for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
             deployment.resume().await.with_context(|| format!("function {}", deployment.function().name))?;
         }
-        work(host, &deployments, filter, args).await
+        work(host, &deployments, filter, args, output).await
     }
     .await;
     (deployments, outcome)
@@ -141,6 +143,7 @@ async fn work(
     deployments: &[Deployment],
     filter: Option<filter::Filter>,
     args: &RunArgs,
+    output: &Output,
 ) -> anyhow::Result<ExitCode> {
     let ending = CancellationToken::new();
     let _ends_with_this = ending.clone().drop_guard();
@@ -163,9 +166,9 @@ async fn work(
     let job = async {
         ready.await;
         match filter {
-            Some(filter) => filter.run(&host.broker, deployments).await,
+            Some(filter) => filter.run(&host.broker, deployments, output.is_json()).await,
             None => {
-                report::serving(deployments, args);
+                report::serving(deployments, args, output);
                 std::future::pending().await
             }
         }
@@ -173,7 +176,7 @@ async fn work(
     tokio::select! {
         done = job => {
             let fed = done?;
-            report::filtered(&fed, deployments, started.elapsed());
+            report::filtered(&fed, deployments, started.elapsed(), output);
             Ok(if fed.refused == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         (name, reason) = async { futures::future::select_all(stops).await.0 } => {

@@ -106,3 +106,20 @@ fn lines_are_fed_even_if_no_topic_to_print_is_known() {
     let output = bench.filter(&["--ephemeral", "--print", "side-a", function], b"publish side-a one\n");
     assert_eq!(text(&output.stdout), "one\n", "{}", text(&output.stderr));
 }
+
+#[test]
+fn programs_get_messages_and_report_as_json() {
+    let bench = Bench::new();
+    let function = bench.declare("exclaim", &example("exclamation"), "in", "out", "");
+    let output = bench.filter(&["--ephemeral", "--output", "json", function.to_str().unwrap()], b"a\nb\n");
+    let json = |text: String| -> Vec<serde_json::Value> {
+        text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"))).collect()
+    };
+    let messages = json(text(&output.stdout));
+    assert_eq!(messages.iter().map(|message| &message["payload"]).collect::<Vec<_>>(), ["a!", "b!"]);
+    assert_eq!(messages[0]["topic"], "persistent://public/default/out");
+    let told = json(text(&output.stderr));
+    let report = told.last().unwrap();
+    assert_eq!((&report["linesIn"], &report["linesOut"]), (&2.into(), &2.into()));
+    assert_eq!(report["functions"][0]["processed"], 2);
+}
