@@ -15,7 +15,7 @@ use pulselet_broker::routing::KeyHash;
 use pulselet_broker::{Broker, Error, Producer, ProducerOptions, Receipt};
 use pulselet_engine::TopicNumber;
 
-use crate::settlement::Task;
+use crate::settlement::Owner;
 
 /// A batch is sent when it has this many messages ...
 const BATCH_MESSAGES: u32 = 1_000;
@@ -29,9 +29,6 @@ const UNCONFIRMED_BYTES: usize = 32 << 20;
 
 /// Room left in an entry for what the broker puts around the messages.
 const ENTRY_OVERHEAD_BYTES: usize = 10 * 1024;
-
-/// Whose output it is.
-pub(crate) type Owner = Task;
 
 /// A batch on its way and the messages whose outputs it holds; one with several outputs in it is named several times.
 pub(crate) struct Sent {

@@ -11,7 +11,6 @@ use super::{Inbox, Replica, publish_now};
 
 impl Replica {
     pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox, mut workers: JoinSet<()>, grace: Duration) {
-        self.stopping.set(true);
         self.inputs.cancel();
         self.status.send_modify(|status| status.enter(Phase::Draining));
         inbox.arrivals.close();
@@ -22,6 +21,7 @@ impl Replica {
         if tokio::time::timeout(grace, self.settle_what_is_in_hand(&mut inbox)).await.is_err() {
             tracing::warn!(function = %self.shared.facts.function.name, ?grace, "not finished in time; what is not settled comes again");
         }
+        self.stopping.set(true);
         // Workers that rest, and calls that are broken off.
         workers.shutdown().await;
         let consumers: Vec<_> = self.consumers.borrow_mut().drain().map(|(_, consumer)| consumer).collect();
@@ -48,8 +48,13 @@ impl Replica {
             self.machine.borrow_mut().ack_members();
             let orders = self.machine.borrow_mut().take_orders();
             self.carry_out_orders(orders);
-            if self.is_idle() {
+            // At most once, what is acked must still be called; otherwise nothing is left to call by now.
+            let has_work = self.machine.borrow().has_work();
+            if self.is_idle() && !has_work {
                 return;
+            }
+            if has_work {
+                self.work.notify_waiters();
             }
             tokio::select! {
                 () = self.todo.notified() => {}

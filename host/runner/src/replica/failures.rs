@@ -1,23 +1,24 @@
-//! Failed calls in the log of the process: one line a second at most, so that many failures do not drown the rest.
+//! Failed calls and dropped messages in the log of the process: of each one line a second at most, so that many do not
+//! drown the rest.
 
 use std::cell::Cell;
 use std::time::{Duration, Instant};
 
 use super::Replica;
-use crate::settlement::{Failure, Task, Verdict, Work};
+use crate::settlement::{Dropped, Failure, Task, Verdict, Work};
 
 /// Between two lines of one replica.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// What was told, and what was not.
+/// Lines of one kind: what was told, and what was not.
 #[derive(Default)]
-pub(super) struct Failures {
+pub(super) struct Pace {
     told: Cell<Option<Instant>>,
     untold: Cell<u64>,
 }
 
-impl Failures {
-    /// Whether this failure is told; if so, how many were not since the last one.
+impl Pace {
+    /// Whether this is told; if so, how many were not since the last one.
     fn admit(&self, now: Instant) -> Option<u64> {
         if self.told.get().is_some_and(|told| now.duration_since(told) < EVERY) {
             self.untold.set(self.untold.get() + 1);
@@ -42,6 +43,16 @@ impl Replica {
             );
         }
     }
+
+    /// Tells of a message that is acknowledged without having been handled.
+    pub(super) fn tell_dropped(&self, dropped: &Dropped, now: Instant) {
+        let Some(others) = self.drops.admit(now) else { return };
+        let Dropped { id, reason } = dropped;
+        let facts = &self.shared.facts;
+        tracing::warn!(
+            function = %facts.function.name, replica = facts.replica, message_id = %id, others, reason, "message dropped"
+        );
+    }
 }
 
 #[cfg(test)]
@@ -49,9 +60,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_failure_a_second_is_told_and_the_others_are_counted() {
-        let (failures, start) = (Failures::default(), Instant::now());
-        let admit = |millis| failures.admit(start + Duration::from_millis(millis));
+    fn one_line_a_second_is_told_and_the_others_are_counted() {
+        let (pace, start) = (Pace::default(), Instant::now());
+        let admit = |millis| pace.admit(start + Duration::from_millis(millis));
         assert_eq!([admit(0), admit(0), admit(999), admit(1_000), admit(1_001)], [Some(0), None, None, Some(2), None]);
         assert_eq!(admit(5_000), Some(1));
     }

@@ -4,7 +4,7 @@
 //! - [`worker`]: takes messages, calls the guest, hands its outputs on
 //! - [`orders`]: carries out what the state machine asks for
 //! - [`letter`]: messages that leave for the retry topic or the dead letter topic
-//! - [`failures`]: failed calls, in the log of the process
+//! - [`failures`]: failed calls and dropped messages, in the log of the process
 //! - [`status`]: what others may know of a replica
 
 mod drain;
@@ -32,7 +32,7 @@ use crate::inputs::Arrival;
 use crate::metrics::ReplicaMetrics;
 use crate::outputs::Outputs;
 use crate::settlement::{Settlement, Source};
-use failures::Failures;
+use failures::Pace;
 use status::{Phase, ReplicaStatus};
 
 /// Arrivals taken in at one go.
@@ -76,7 +76,8 @@ pub(crate) struct Replica {
     /// Confirmations that are awaited: outputs, acks, dead letters.
     awaited: Cell<u32>,
     stopping: Cell<bool>,
-    failures: Failures,
+    failures: Pace,
+    drops: Pace,
 }
 
 impl Replica {
@@ -109,7 +110,8 @@ impl Replica {
             calls: Cell::new(0),
             awaited: Cell::new(0),
             stopping: Cell::new(false),
-            failures: Failures::default(),
+            failures: Pace::default(),
+            drops: Pace::default(),
         }
     }
 

@@ -8,7 +8,7 @@ use pulselet_broker::{Error, MessageId, Stored};
 
 use super::Replica;
 use crate::outputs::Sent;
-use crate::settlement::{Orders, Source};
+use crate::settlement::{Orders, Owner, Source};
 
 impl Replica {
     /// Everything that is to be done now, until nothing is.
@@ -37,7 +37,7 @@ impl Replica {
         }
     }
 
-    fn outputs_answered(&self, owners: &[crate::outputs::Owner], result: Result<Stored, Error>) {
+    fn outputs_answered(&self, owners: &[Owner], result: Result<Stored, Error>) {
         let now = Instant::now();
         let mut machine = self.machine.borrow_mut();
         match result {
@@ -68,8 +68,7 @@ impl Replica {
         for dropped in dropped {
             self.metrics.dropped.inc();
             self.status.send_modify(|status| status.dropped += 1);
-            tracing::warn!(function = %self.shared.facts.function.name, message_id = %dropped.id, reason = %dropped.reason,
-                "message dropped");
+            self.tell_dropped(&dropped, Instant::now());
         }
         if let Some(reason) = fatal {
             tracing::error!(function = %self.shared.facts.function.name, %reason, "the function stopped itself");

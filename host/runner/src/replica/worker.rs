@@ -12,7 +12,7 @@ use pulselet_engine::{Answer, Fault, GuestError, Instance, TopicNumber};
 
 use super::Replica;
 use crate::host::{GuestHost, Published};
-use crate::settlement::{Failure, Settle, Task, Verdict, Work};
+use crate::settlement::{Failure, Owner, Settle, Task, Verdict, Work};
 
 /// A worker lets others on its thread go on after this many calls ...
 const TURN_CALLS: u32 = 64;
@@ -194,7 +194,7 @@ impl Worker {
         for (index, (outcome, _)) in outcomes.iter().zip(&keeps).enumerate().filter(|(_, (_, keeps))| **keeps) {
             let (Some(work), Ok(answer)) = (works.get(index), outcome) else { continue };
             for published in published.iter().filter(|p| p.index as usize == index) {
-                replica.push_published(published, work.task, now);
+                replica.push_published(published, work.owner(), now);
             }
             if let Some(answer) = answer {
                 replica.push_answer(answer, work, now);
@@ -264,7 +264,7 @@ impl Replica {
         self.outputs.open(number, &topic, None).await
     }
 
-    fn push_published(&self, published: &Published, owner: Task, now: Instant) {
+    fn push_published(&self, published: &Published, owner: Owner, now: Instant) {
         let message = published_message(published);
         self.push(published.topic, &message, deliver_at(published.message.delay), owner, now);
     }
@@ -274,10 +274,10 @@ impl Replica {
             self.metrics.output_discarded.inc();
             return;
         };
-        self.push(topic, &message, None, work.task, now);
+        self.push(topic, &message, None, work.owner(), now);
     }
 
-    fn push(&self, topic: TopicNumber, message: &Outgoing<'_>, at: Option<u64>, owner: Task, now: Instant) {
+    fn push(&self, topic: TopicNumber, message: &Outgoing<'_>, at: Option<u64>, owner: Owner, now: Instant) {
         if let Err(error) = self.outputs.push(topic, message, at, owner, now) {
             // Topics are opened before outputs are handed on and closed only after the last call.
             tracing::error!(%error, "an output was pushed to a topic that is not open");

@@ -72,7 +72,12 @@ impl Settlement {
     }
 
     /// Drops what this consumer delivered and nobody has called yet.
+    ///
+    /// At most once nothing is dropped: it is acked, or its ack is under way, so it would not come again.
     pub(crate) fn forget_uncalled(&mut self, source: Source) {
+        if self.policy.guarantee == Guarantee::AtMostOnce {
+            return;
+        }
         let uncalled = self.entries.tasks(source, |state| matches!(state, State::Queued | State::Waiting));
         let gone: std::collections::HashSet<Task> = uncalled.iter().copied().collect();
         self.lanes.remove(|task| gone.contains(&task));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use pulselet_broker::{Entry, MessageId, Position};
 use slab::Slab;
 
-use super::{Source, Work};
+use super::{Owner, Source, Work};
 
 /// Names one message in memory: the key of its entry and its place there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -45,6 +45,8 @@ impl State {
 #[derive(Debug)]
 struct Member {
     state: State,
+    /// Its latest call.
+    call: u64,
     /// To be called without others, in a batch world.
     alone: bool,
 }
@@ -90,7 +92,7 @@ impl Entries {
             None => {
                 let count = entry.messages.len();
                 let position = entry.position;
-                let members = (0..count).map(|_| Member { state: State::Queued, alone: false }).collect();
+                let members = (0..count).map(|_| Member { state: State::Queued, call: 0, alone: false }).collect();
                 let held = Held {
                     source,
                     entry: Arc::new(entry),
@@ -141,7 +143,7 @@ impl Entries {
 
     pub(super) fn work(&self, task: Task) -> Option<Work> {
         let held = self.held.get(task.entry)?;
-        Some(Work { task, entry: Arc::clone(&held.entry), at: task.member as usize, attempts: 0 })
+        Some(Work { task, entry: Arc::clone(&held.entry), at: task.member as usize, attempts: 0, call: 0 })
     }
 
     pub(super) fn id(&self, task: Task) -> Option<MessageId> {
@@ -161,6 +163,22 @@ impl Entries {
     pub(super) fn set_state(&mut self, task: Task, state: State) {
         if let Some(member) = self.member(task) {
             member.state = state;
+        }
+    }
+
+    pub(super) fn start_call(&mut self, task: Task, call: u64) {
+        if let Some(member) = self.member(task) {
+            member.state = State::Calling;
+            member.call = call;
+        }
+    }
+
+    /// Outputs that the owner still waits for; `None` if that call is over.
+    pub(super) fn sending(&self, owner: Owner) -> Option<u32> {
+        let member = self.held.get(owner.task.entry)?.members.get(owner.task.member as usize)?;
+        match member.state {
+            State::Sending(left) if member.call == owner.call => Some(left),
+            _ => None,
         }
     }
 

@@ -73,6 +73,21 @@ pub(crate) struct Work {
     pub(crate) at: usize,
     /// Attempts before this one.
     pub(crate) attempts: u32,
+    call: u64,
+}
+
+/// Who waits for the confirmation of an output: a message in one of its calls. A place in memory is used again, and a
+/// message may be called again; what comes late for an earlier call must not count for a later one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Owner {
+    pub(crate) task: Task,
+    call: u64,
+}
+
+impl Work {
+    pub(crate) fn owner(&self) -> Owner {
+        Owner { task: self.task, call: self.call }
+    }
 }
 
 /// A message that leaves its topic: for the dead letter topic, or for the retry topic.
@@ -122,6 +137,8 @@ pub(crate) struct Settlement {
     orders: Orders,
     /// The guest asked to stop: nothing more is called.
     is_stopped: bool,
+    /// Calls given out so far, counted by message.
+    calls: u64,
 }
 
 impl Settlement {
@@ -137,6 +154,7 @@ impl Settlement {
             partly_acked: VecDeque::new(),
             orders: Orders::default(),
             is_stopped: false,
+            calls: 0,
         }
     }
 
@@ -165,7 +183,9 @@ impl Settlement {
         });
         for work in into.iter_mut() {
             work.attempts = self.attempts.of(&work.entry, work.at);
-            self.entries.set_state(work.task, State::Calling);
+            self.calls += 1;
+            work.call = self.calls;
+            self.entries.start_call(work.task, work.call);
         }
     }
 

@@ -10,7 +10,7 @@ use pulselet_broker::MessageId;
 
 use super::attempts::Attempts;
 use super::tests::{entry, policy};
-use super::{Failure, Policy, Settlement, Task, Verdict};
+use super::{Failure, Owner, Policy, Settlement, Task, Verdict};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -67,9 +67,11 @@ struct World {
     next_position: u64,
     /// Entries the broker holds: keys of their messages, whether a batch, members it was told are acked.
     stored: BTreeMap<u64, (Vec<String>, bool, BTreeSet<usize>)>,
-    calls: Vec<Vec<(Task, Name)>>,
+    calls: Vec<Vec<(Owner, Name)>>,
     /// Outputs on their way, by message.
-    sending: Vec<(Task, Name)>,
+    sending: Vec<(Owner, Name)>,
+    /// Outputs of calls that are over.
+    late: Vec<Owner>,
     letters: Vec<super::Letter>,
     /// Messages whose handling is complete: all outputs confirmed, or dead letter stored, or dropped.
     handled: BTreeSet<Name>,
@@ -92,6 +94,7 @@ impl World {
             stored: BTreeMap::new(),
             calls: Vec::new(),
             sending: Vec::new(),
+            late: Vec::new(),
             letters: Vec::new(),
             handled: BTreeSet::new(),
             unconfirmed: HashMap::new(),
@@ -114,14 +117,16 @@ impl World {
                 self.end(call, &fates);
             }
             Step::Confirm { which } if !self.sending.is_empty() => {
-                let (task, name) = self.sending.remove(which % self.sending.len());
-                self.confirm(task, name);
+                let (owner, name) = self.sending.remove(which % self.sending.len());
+                self.confirm(owner, name);
             }
             Step::Refuse { which } if !self.sending.is_empty() => {
-                let (task, name) = self.sending[which % self.sending.len()];
-                self.sending.retain(|(_, sending)| *sending != name);
+                let (owner, name) = self.sending[which % self.sending.len()];
+                // The other outputs of that call stay under way, and are confirmed late or never.
+                let refused = self.sending.extract_if(.., |(sending, _)| *sending == owner);
+                self.late.extend(refused.skip(1).map(|(owner, _)| owner));
                 self.unconfirmed.remove(&name);
-                self.machine.output_refused(task, "refused".to_owned(), self.now);
+                self.machine.output_refused(owner, "refused".to_owned(), self.now);
             }
             Step::Pass { millis } => {
                 self.now += Duration::from_millis(millis);
@@ -139,7 +144,12 @@ impl World {
                 let positions: Vec<u64> = self.stored.keys().copied().collect();
                 positions.into_iter().for_each(|position| self.deliver(position));
             }
-            Step::Idle => self.machine.ack_members(),
+            Step::Idle => {
+                self.machine.ack_members();
+                for owner in std::mem::take(&mut self.late) {
+                    self.machine.output_confirmed(owner, self.now);
+                }
+            }
             _ => {}
         }
         self.carry_out();
@@ -156,8 +166,10 @@ impl World {
     fn call(&mut self, max: usize) {
         let mut works = Vec::new();
         self.machine.next_call(max, &mut works);
-        let call: Vec<_> =
-            works.iter().map(|w| (w.task, (w.entry.position.entry, w.entry.messages[w.at].index as usize))).collect();
+        let call: Vec<_> = works
+            .iter()
+            .map(|w| (w.owner(), (w.entry.position.entry, w.entry.messages[w.at].index as usize)))
+            .collect();
         for (_, name) in &call {
             assert!(!self.handled.contains(name), "{name:?} is called after it was handled");
             assert!(!self.unconfirmed.contains_key(name), "{name:?} is called while its outputs are on their way");
@@ -167,7 +179,7 @@ impl World {
         }
     }
 
-    fn end(&mut self, call: Vec<(Task, Name)>, fates: &[Fate]) {
+    fn end(&mut self, call: Vec<(Owner, Name)>, fates: &[Fate]) {
         let verdict = |fate: &Fate| match fate {
             Fate::Done { outputs } => Verdict::Done { outputs: *outputs },
             Fate::Retry => Verdict::Failed(Failure::Retry { reason: "no".to_owned(), delay: None }),
@@ -175,9 +187,9 @@ impl World {
             Fate::Replay => Verdict::Replay,
         };
         let verdicts: Vec<(Task, Verdict)> =
-            call.iter().zip(fates.iter().cycle()).map(|((task, _), fate)| (*task, verdict(fate))).collect();
+            call.iter().zip(fates.iter().cycle()).map(|((owner, _), fate)| (owner.task, verdict(fate))).collect();
         let keeps = self.machine.keeps_outputs(&verdicts);
-        for (((task, name), (_, verdict)), keeps) in call.iter().zip(&verdicts).zip(keeps) {
+        for (((owner, name), (_, verdict)), keeps) in call.iter().zip(&verdicts).zip(keeps) {
             let Verdict::Done { outputs } = verdict else { continue };
             if !keeps {
                 continue;
@@ -187,20 +199,20 @@ impl World {
                 self.handled.insert(*name);
             } else {
                 self.unconfirmed.insert(*name, *outputs);
-                self.sending.extend(std::iter::repeat_n((*task, *name), *outputs as usize));
+                self.sending.extend(std::iter::repeat_n((*owner, *name), *outputs as usize));
             }
         }
         self.machine.call_ended(verdicts, Vec::new(), self.now);
     }
 
-    fn confirm(&mut self, task: Task, name: Name) {
+    fn confirm(&mut self, owner: Owner, name: Name) {
         let left = self.unconfirmed.get_mut(&name).unwrap();
         *left -= 1;
         if *left == 0 {
             self.unconfirmed.remove(&name);
             self.handled.insert(name);
         }
-        self.machine.output_confirmed(task, self.now);
+        self.machine.output_confirmed(owner, self.now);
     }
 
     fn lane(&self, name: Name) -> String {

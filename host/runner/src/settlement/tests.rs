@@ -93,12 +93,12 @@ const DONE: Verdict = Verdict::Done { outputs: 0 };
 fn an_input_is_acked_only_when_all_its_outputs_are_confirmed() {
     let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
     rig.machine.deliver(0, entry(1, &["a"], false));
-    let task = rig.next(1)[0].task;
-    rig.end(vec![(task, Verdict::Done { outputs: 2 })]);
+    let owner = rig.next(1)[0].owner();
+    rig.end(vec![(owner.task, Verdict::Done { outputs: 2 })]);
     assert!(rig.machine.take_orders().acks.is_empty());
-    rig.machine.output_confirmed(task, rig.now);
+    rig.machine.output_confirmed(owner, rig.now);
     assert!(rig.machine.take_orders().acks.is_empty());
-    rig.machine.output_confirmed(task, rig.now);
+    rig.machine.output_confirmed(owner, rig.now);
     assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
     assert_eq!(rig.machine.unsettled(), 0);
 }
@@ -259,12 +259,13 @@ fn by_hand_an_ack_takes_effect_when_the_outputs_of_its_call_are_confirmed() {
     let handles = rig.machine.handles();
     let handle = handles.of(first);
     rig.end(vec![(first, DONE)]);
-    let second = rig.next(1)[0].task;
+    let works = rig.next(1);
+    let second = works[0].task;
     assert_eq!(handles.take(handle), Some(first));
     assert_eq!(handles.take(handle), None, "used");
     rig.machine.call_ended(vec![(second, Verdict::Done { outputs: 1 })], vec![Settle::Ack(first)], rig.now);
     assert!(rig.machine.take_orders().acks.is_empty());
-    rig.machine.output_confirmed(second, rig.now);
+    rig.machine.output_confirmed(works[0].owner(), rig.now);
     assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
     assert_eq!(rig.machine.unsettled(), 1, "the second is open until it is settled");
 }
@@ -294,7 +295,7 @@ fn what_is_delivered_again_while_in_hand_is_not_called_twice() {
     let again = rig.next(10);
     assert_eq!(again.iter().map(payload).collect::<Vec<_>>(), ["1.1"]);
     rig.end(vec![(again[0].task, DONE)]);
-    rig.machine.output_confirmed(first[0].task, rig.now);
+    rig.machine.output_confirmed(first[0].owner(), rig.now);
     assert_eq!(rig.machine.take_orders().acks, [(0, whole(1))]);
 }
 
@@ -349,11 +350,42 @@ fn a_fatal_error_stops_the_replica_and_leaves_the_message_unacked() {
 fn an_output_that_is_refused_makes_its_message_fail() {
     let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
     rig.machine.deliver(0, entry(1, &["a"], false));
-    let task = rig.next(1)[0].task;
-    rig.end(vec![(task, Verdict::Done { outputs: 2 })]);
-    rig.machine.output_refused(task, "terminated".to_owned(), rig.now);
-    rig.machine.output_confirmed(task, rig.now);
+    let owner = rig.next(1)[0].owner();
+    rig.end(vec![(owner.task, Verdict::Done { outputs: 2 })]);
+    rig.machine.output_refused(owner, "terminated".to_owned(), rig.now);
+    rig.machine.output_confirmed(owner, rig.now);
     assert!(rig.machine.take_orders().acks.is_empty());
     rig.pass(Duration::from_millis(100));
     assert_eq!(rig.next(1)[0].attempts, 1);
+}
+
+#[test]
+fn a_confirmation_that_comes_late_does_not_count_for_another_attempt_or_another_message() {
+    // Two outputs; one is refused, the message is given back and its place in memory is taken by another message.
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let first = rig.next(1)[0].owner();
+    rig.end(vec![(first.task, Verdict::Done { outputs: 2 })]);
+    rig.machine.output_refused(first, "refused".to_owned(), rig.now);
+    assert_eq!(rig.machine.take_orders().nacks.len(), 1);
+    rig.machine.deliver(0, entry(2, &["b"], false));
+    let second = rig.next(1)[0].owner();
+    rig.end(vec![(second.task, Verdict::Done { outputs: 1 })]);
+    rig.machine.output_confirmed(first, rig.now);
+    assert!(rig.machine.take_orders().acks.is_empty(), "the outputs of the second message are not confirmed");
+    rig.machine.output_confirmed(second, rig.now);
+    assert_eq!(rig.machine.take_orders().acks, [(0, whole(2))]);
+}
+
+#[test]
+fn at_most_once_what_is_acked_is_called_whatever_becomes_of_its_consumer() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtMostOnce);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    rig.machine.deliver(0, entry(2, &["b"], false));
+    let keys: Vec<usize> = rig.machine.take_orders().acks_first.iter().map(|(.., key)| *key).collect();
+    rig.machine.acked_first(keys[0], true);
+    rig.machine.reset(0);
+    rig.machine.forget_uncalled(0);
+    rig.machine.acked_first(keys[1], true);
+    assert_eq!(rig.next(10).iter().map(payload).collect::<Vec<_>>(), ["1.0", "2.0"]);
 }

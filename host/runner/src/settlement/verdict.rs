@@ -6,7 +6,7 @@ use pulselet_api::Guarantee;
 
 use super::entries::{State, Task};
 use super::lanes::LaneId;
-use super::{Settle, Settlement};
+use super::{Owner, Settle, Settlement};
 
 /// What a call did to one of its messages.
 #[derive(Clone, Debug, PartialEq)]
@@ -99,21 +99,20 @@ impl Settlement {
     }
 
     /// One output of a message is confirmed.
-    pub(crate) fn output_confirmed(&mut self, task: Task, now: Instant) {
-        if let Some(State::Sending(left)) = self.entries.state(task) {
-            if left > 1 {
-                self.entries.set_state(task, State::Sending(left - 1));
-            } else {
-                self.sent(task, now);
-            }
+    pub(crate) fn output_confirmed(&mut self, owner: Owner, now: Instant) {
+        match self.entries.sending(owner) {
+            Some(left) if left > 1 => self.entries.set_state(owner.task, State::Sending(left - 1)),
+            Some(_) => self.sent(owner.task, now),
+            None => {}
         }
     }
 
     /// An output of a message was refused for good: the message is tried again, since its answer is lost otherwise.
-    pub(crate) fn output_refused(&mut self, task: Task, reason: String, now: Instant) {
-        if !matches!(self.entries.state(task), Some(State::Sending(_))) {
+    pub(crate) fn output_refused(&mut self, owner: Owner, reason: String, now: Instant) {
+        if self.entries.sending(owner).is_none() {
             return;
         }
+        let task = owner.task;
         self.outputs_lost(task);
         if let Some(due) = self.fail(task, Failure::Retry { reason, delay: None }, now) {
             self.entries.set_state(task, State::Waiting);
