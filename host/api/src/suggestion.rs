@@ -7,10 +7,23 @@ pub(crate) fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'
     candidates
         .into_iter()
         .filter(|candidate| candidate.chars().count().abs_diff(length) <= most)
-        .map(|candidate| (distance(&written, &candidate.to_ascii_lowercase()), candidate))
+        .map(|candidate| (mistakes(&written, &candidate.to_ascii_lowercase()), candidate))
         .filter(|(distance, _)| *distance <= most)
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
+}
+
+/// Two letters that have changed places are one mistake, though two changes.
+fn mistakes(a: &str, b: &str) -> usize {
+    let letters = |text: &str| {
+        let mut letters: Vec<char> = text.chars().collect();
+        letters.sort_unstable();
+        letters
+    };
+    match distance(a, b) {
+        2 if letters(a) == letters(b) => 1,
+        changes => changes,
+    }
 }
 
 /// Levenshtein's distance in characters.
@@ -42,6 +55,7 @@ mod tests {
         assert_eq!(closest("topic", fields), Some("topics"));
         assert_eq!(closest("topicpatern", fields), Some("topicPattern"));
         assert_eq!(closest("tiemout", fields), Some("timeout"));
+        assert_eq!(closest("inptu", ["input", "limits"]), Some("input"));
         assert_eq!(closest("colour", fields), None);
         assert_eq!(closest("", fields), None);
     }

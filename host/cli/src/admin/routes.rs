@@ -12,8 +12,8 @@ use pulselet_broker::{Broker, ConsumerOptions, Error, InitialPosition, MessageId
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{
-    ConsumeQuery, Failure, From as Start, NewSubscription, Seek, SeekTo as To, Subscription, SubscriptionQuery, Topic,
-    TopicQuery, TopicsQuery,
+    ConsumeQuery, Failure, From as Start, MAX_PARTITIONS, NewSubscription, Seek, SeekTo as To, Subscription,
+    SubscriptionQuery, Topic, TopicQuery, TopicsQuery,
 };
 use super::{consume, produce};
 
@@ -87,6 +87,9 @@ async fn create_topic(State(server): State<Server>, Json(new): Json<Topic>) -> A
     let topic = topic_name(&new.topic)?;
     match new.partitions {
         Some(0) => Err(Refused::bad("a partitioned topic has at least one partition")),
+        Some(partitions) if partitions > MAX_PARTITIONS => {
+            Err(Refused::bad(format!("a topic has at most {MAX_PARTITIONS} partitions")))
+        }
         Some(partitions) => Ok(server.broker.create_partitioned(&topic, partitions).await?),
         None => {
             // Topics come into being when they are used.

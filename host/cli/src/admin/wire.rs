@@ -6,6 +6,9 @@ use pulselet_broker::{Entry, Message};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Value, json};
 
+/// Most partitions of a topic: making them is one step, in memory and on disk.
+pub(crate) const MAX_PARTITIONS: u32 = 10_000;
+
 /// Longest line, in bytes: the largest message of a broker, its payload in base64, and some room.
 pub(crate) const MAX_LINE_BYTES: usize = 16 << 20;
 

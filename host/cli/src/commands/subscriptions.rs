@@ -66,7 +66,10 @@ fn seek_to(text: &str) -> Result<SeekTo, String> {
         "earliest" => Ok(SeekTo::Earliest),
         "latest" => Ok(SeekTo::Latest),
         _ => match text.strip_prefix('@') {
-            Some(time) => time.parse().map(SeekTo::PublishTime).map_err(|error| error.to_string()),
+            Some(time) => time
+                .parse()
+                .map(SeekTo::PublishTime)
+                .map_err(|_| "after `@` write milliseconds since the epoch".to_owned()),
             None if text.contains(':') => Ok(SeekTo::MessageId(text.to_owned())),
             None => Err("write `earliest`, `latest`, a message id, or `@` and milliseconds".to_owned()),
         },

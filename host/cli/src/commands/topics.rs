@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::admin::Access;
-use crate::admin::wire::Topic;
+use crate::admin::wire::{MAX_PARTITIONS, Topic};
 use crate::args::DataArgs;
 use crate::output::{self, Output, table};
 
@@ -37,8 +37,8 @@ enum Action {
     Create {
         /// Its name: `name` or `[persistent://]tenant/namespace/name`
         topic: String,
-        /// How many partitions; none without it
-        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+        /// How many partitions, at most 10000; none without it
+        #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MAX_PARTITIONS)))]
         partitions: Option<u32>,
     },
     /// Remove a topic with its messages and subscriptions

@@ -39,7 +39,9 @@ fn a_wrong_command_line_ends_with_2_and_a_proposal() {
     bench.pulselet(&["cosume", "out"]).failed(2, "consume");
     bench.pulselet(&["produce"]).failed(2, "<TOPIC>");
     bench.pulselet(&[]).failed(2, "Usage: pulselet");
-    bench.pulselet(&["topics", "create", "t", "--partitions", "0"]).failed(2, "--partitions");
+    for partitions in ["0", "10001", "99999999"] {
+        bench.pulselet(&["topics", "create", "t", "--partitions", partitions]).failed(2, "1..=10000");
+    }
 }
 
 #[test]
