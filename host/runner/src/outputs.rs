@@ -178,6 +178,13 @@ impl Outputs {
         self.flush_if(|_| true);
     }
 
+    /// When [`Outputs::flush_old`] has something to send.
+    pub(crate) fn due(&self) -> Option<Instant> {
+        let targets = self.targets.borrow();
+        let partitions = targets.values().flat_map(|target| &target.partitions);
+        partitions.filter_map(|partition| partition.gathered.borrow().since).min().map(|since| since + BATCH_AGE)
+    }
+
     /// Sends what has waited long enough.
     pub(crate) fn flush_old(&self, now: Instant) {
         self.flush_if(|gathered| gathered.since.is_some_and(|since| now.duration_since(since) >= BATCH_AGE));

@@ -33,7 +33,11 @@ impl Replica {
     /// Tells of messages of a call that failed. What is fatal is told where the replica stops.
     pub(super) fn tell_failures(&self, works: &[Work], verdicts: &[(Task, Verdict)], now: Instant) {
         for (work, (_, verdict)) in works.iter().zip(verdicts) {
-            let Verdict::Failed(Failure::Retry { reason, .. } | Failure::Reject(reason)) = verdict else { continue };
+            let Verdict::Failed(Failure::Retry { reason, .. } | Failure::Host(reason) | Failure::Reject(reason)) =
+                verdict
+            else {
+                continue;
+            };
             let Some(others) = self.failures.admit(now) else { continue };
             let (facts, entry) = (&self.shared.facts, &work.entry);
             let id = entry.messages.get(work.at).map(|message| entry.id(message).to_string());

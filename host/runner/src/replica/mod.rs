@@ -124,7 +124,7 @@ impl Replica {
         let mut arrivals = Vec::with_capacity(ARRIVALS);
         let mut grace = GRACE;
         while !self.stopping.get() {
-            let timer = self.machine.borrow().next_timer();
+            let timer = [self.machine.borrow().next_timer(), self.outputs.due()].into_iter().flatten().min();
             let wake = async {
                 match timer {
                     Some(at) => tokio::time::sleep_until(at.into()).await,

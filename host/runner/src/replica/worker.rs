@@ -93,7 +93,7 @@ impl Worker {
                     status.failed += tasks.len() as u64;
                     status.note(reason.clone());
                 });
-                let failed = |task| (task, Verdict::Failed(Failure::Retry { reason: reason.clone(), delay: None }));
+                let failed = |task| (task, Verdict::Failed(Failure::Host(reason.clone())));
                 let verdicts: Vec<(Task, Verdict)> = tasks.into_iter().map(failed).collect();
                 self.replica.tell_failures(&self.call, &verdicts, ended);
                 self.replica.machine.borrow_mut().call_ended(verdicts, Vec::new(), ended);
@@ -151,10 +151,13 @@ impl Worker {
         if let Err(reason) = self.open_topics(host).await {
             let refuse = |outcome: &mut Result<Answer, Failure>| {
                 if outcome.is_ok() {
-                    *outcome = Err(Failure::Retry { reason: reason.clone(), delay: None });
+                    *outcome = Err(Failure::Host(reason.clone()));
                 }
             };
             outcomes.iter_mut().for_each(refuse);
+        }
+        if outcomes.iter().all(Result::is_err) {
+            host.discard();
         }
         self.hand_on(host, tasks, outcomes, now);
         self.replica.await_receipts();
@@ -240,7 +243,14 @@ async fn call_guest(instance: &mut Instance<GuestHost>, world: World, call: &mut
 /// A call that broke off as a whole: one message is to blame if it was alone, otherwise each is tried by itself.
 fn broken_off(tasks: &[Task], fault: &Fault) -> Vec<(Task, Verdict)> {
     match tasks {
-        [task] => vec![(*task, Verdict::Failed(Failure::Retry { reason: fault.to_string(), delay: None }))],
+        [task] => {
+            let reason = fault.to_string();
+            let failure = match fault {
+                Fault::Host(_) => Failure::Host(reason),
+                _ => Failure::Retry { reason, delay: None },
+            };
+            vec![(*task, Verdict::Failed(failure))]
+        }
         tasks => tasks.iter().map(|task| (*task, Verdict::Replay)).collect(),
     }
 }

@@ -10,9 +10,11 @@ use super::lanes::LaneId;
 use super::{Settlement, Source};
 
 impl Settlement {
-    /// A consumer is open; it may be granted permits.
+    /// A consumer is open, for the first time or again: nothing is granted on it, and what is in hand counts.
     pub(crate) fn opened(&mut self, source: Source) {
         self.permits.opened(source);
+        let in_hand = self.entries.tasks(source, State::is_in_memory).len();
+        self.permits.counted(source, in_hand);
     }
 
     /// A consumer is gone for good: what is not settled will be delivered to somebody else.
@@ -64,11 +66,7 @@ impl Settlement {
     /// is still due. What is being called or sent goes on; if it comes again meanwhile, it is recognised.
     pub(crate) fn reset(&mut self, source: Source) {
         self.forget_uncalled(source);
-        self.permits.opened(source);
-        let in_hand = self
-            .entries
-            .tasks(source, |state| matches!(state, State::Calling | State::Sending(_) | State::Open | State::Leaving));
-        self.permits.taken(source, in_hand.len(), 0);
+        self.opened(source);
     }
 
     /// Drops what this consumer delivered and nobody has called yet.

@@ -37,7 +37,7 @@ pub(super) enum State {
 }
 
 impl State {
-    fn is_in_memory(self) -> bool {
+    pub(super) fn is_in_memory(self) -> bool {
         !matches!(self, Self::Settled | Self::Acked | Self::GivenBack)
     }
 }
@@ -139,6 +139,11 @@ impl Entries {
 
     pub(super) fn entry(&self, key: usize) -> Option<(Source, &Arc<Entry>)> {
         self.held.get(key).map(|held| (held.source, &held.entry))
+    }
+
+    /// Where a message stands among those of its topic partition; between partitions no order is promised.
+    pub(super) fn order(&self, task: Task) -> Option<(Position, u32)> {
+        self.held.get(task.entry).map(|held| (held.entry.position, task.member))
     }
 
     pub(super) fn work(&self, task: Task) -> Option<Work> {

@@ -5,6 +5,8 @@
 //! - Shared, a single message: given back with a delay, only its id is kept;
 //! - Shared, a member of a batch: tried again in place from the entry in memory, others go on;
 //! - Shared, with a retry topic: stored there with a delay, then acked.
+//!
+//! Where the host is to blame, the message is tried again in place on every subscription, and no attempt is counted.
 
 use std::time::{Duration, Instant};
 
@@ -31,6 +33,8 @@ impl Settlement {
                 self.drop_message(task, reason_of(failure));
                 None
             }
+            // Waits in place on every subscription: giving it back would raise the broker's count.
+            Failure::Host(_) => Some(now + self.policy.retry.backoff_initial),
             Failure::Reject(reason) => {
                 self.finish_unhandled(task, reason);
                 None
@@ -60,8 +64,10 @@ impl Settlement {
     /// Whether [`Settlement::fail`] would have the message called again in place.
     pub(super) fn comes_again(&self, verdict: &Verdict, task: Task) -> bool {
         match verdict {
-            Verdict::Done { .. } | Verdict::Failed(Failure::Reject(_) | Failure::Fatal(_)) => false,
-            Verdict::Replay => true,
+            Verdict::Done { .. } | Verdict::Failed(Failure::Reject(_)) => false,
+            // After a fatal error its message comes again, to whoever runs next.
+            Verdict::Replay | Verdict::Failed(Failure::Fatal(_)) => true,
+            Verdict::Failed(Failure::Host(_)) => self.policy.guarantee != Guarantee::AtMostOnce,
             Verdict::Failed(Failure::Retry { .. }) => {
                 let Some((_, entry)) = self.entries.entry(task.entry) else { return false };
                 let made = self.attempts.of(entry, task.member as usize).saturating_add(1);
@@ -131,6 +137,8 @@ impl Settlement {
 
 fn reason_of(failure: Failure) -> String {
     match failure {
-        Failure::Retry { reason, .. } | Failure::Reject(reason) | Failure::Fatal(reason) => reason,
+        Failure::Retry { reason, .. } | Failure::Host(reason) | Failure::Reject(reason) | Failure::Fatal(reason) => {
+            reason
+        }
     }
 }

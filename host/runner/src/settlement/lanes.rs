@@ -16,21 +16,23 @@ pub(super) type LaneId = u64;
 struct Lane {
     queue: VecDeque<Task>,
     calling: bool,
-    held: bool,
+    /// Nothing of it is called before.
+    held_until: Option<Instant>,
     /// Its name is in `ready`.
     listed: bool,
 }
 
 impl Lane {
     fn is_ready(&self) -> bool {
-        !self.calling && !self.held && !self.queue.is_empty()
+        !self.calling && self.held_until.is_none() && !self.queue.is_empty()
     }
 }
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Timer {
     Lane(LaneId),
-    Task(Task),
+    /// With the size of its message.
+    Task(Task, u64),
 }
 
 /// See the module.
@@ -72,13 +74,15 @@ impl Lanes {
     }
 
     pub(super) fn has_ready(&self) -> bool {
-        !self.free.is_empty() || !self.ready.is_empty()
+        let is_ready = |name| self.lanes.get(name).is_some_and(Lane::is_ready);
+        !self.free.is_empty() || self.ready.iter().any(is_ready)
     }
 
     /// Hands out up to `max` messages; a message that must be called alone travels alone.
     pub(super) fn take(&mut self, max: usize, entries: &Entries, mut give: impl FnMut(Task)) {
         let mut given = 0;
         while given < max {
+            self.drop_unready();
             let Some((lane, queue)) = next_queue(self.is_ordered, &mut self.free, &mut self.lanes, &self.ready) else {
                 return;
             };
@@ -124,11 +128,11 @@ impl Lanes {
         }
         let Some(state) = self.lanes.get_mut(&lane) else { return };
         state.calling = false;
-        for task in again.iter().rev() {
-            state.queue.push_front(*task);
+        for task in again {
+            insert_in_order(&mut state.queue, *task, entries);
         }
         if let Some(until) = until {
-            self.hold(lane, until, entries);
+            self.hold(lane, until);
         }
         self.refresh(lane);
     }
@@ -137,22 +141,20 @@ impl Lanes {
     /// the lane waits.
     pub(super) fn wait(&mut self, lane: LaneId, task: Task, until: Instant, entries: &Entries) {
         if self.is_ordered {
-            self.lanes.entry(lane).or_default().queue.push_front(task);
-            self.hold(lane, until, entries);
+            insert_in_order(&mut self.lanes.entry(lane).or_default().queue, task, entries);
+            self.hold(lane, until);
             self.refresh(lane);
         } else {
+            let bytes = entries.bytes(task);
             self.waiting_messages += 1;
-            self.waiting_bytes += entries.bytes(task);
-            self.timers.push(Reverse((until, Timer::Task(task))));
+            self.waiting_bytes += bytes;
+            self.timers.push(Reverse((until, Timer::Task(task, bytes))));
         }
     }
 
-    fn hold(&mut self, lane: LaneId, until: Instant, entries: &Entries) {
+    fn hold(&mut self, lane: LaneId, until: Instant) {
         let state = self.lanes.entry(lane).or_default();
-        if !std::mem::replace(&mut state.held, true) {
-            self.waiting_messages += 1;
-            self.waiting_bytes += state.queue.front().map_or(0, |task| entries.bytes(*task));
-        }
+        state.held_until = state.held_until.max(Some(until));
         self.timers.push(Reverse((until, Timer::Lane(lane))));
     }
 
@@ -166,21 +168,22 @@ impl Lanes {
         while self.next_timer().is_some_and(|at| at <= now) {
             let Some(Reverse((_, timer))) = self.timers.pop() else { break };
             match timer {
-                Timer::Task(task) => {
+                Timer::Task(task, bytes) => {
+                    self.waiting_messages -= 1;
+                    self.waiting_bytes -= bytes;
                     self.free.push_back(task);
                     expired.push(task);
                 }
                 Timer::Lane(lane) => {
-                    if let Some(state) = self.lanes.get_mut(&lane) {
-                        state.held = false;
+                    // A hold that was made longer has another timer.
+                    if let Some(state) = self.lanes.get_mut(&lane)
+                        && state.held_until.is_some_and(|until| until <= now)
+                    {
+                        state.held_until = None;
                     }
                     self.refresh(lane);
                 }
             }
-        }
-        if self.timers.is_empty() {
-            self.waiting_messages = 0;
-            self.waiting_bytes = 0;
         }
         expired
     }
@@ -193,23 +196,44 @@ impl Lanes {
         if !self.is_ordered {
             return (self.waiting_messages, self.waiting_bytes);
         }
-        let held = self.lanes.values().filter(|lane| lane.held);
+        let held = self.lanes.values().filter(|lane| lane.held_until.is_some());
         held.flat_map(|lane| &lane.queue).fold((0, 0), |(n, bytes), task| (n + 1, bytes + entries.bytes(*task)))
     }
 
     /// Drops messages from all queues and timers.
     pub(super) fn remove(&mut self, gone: impl Fn(Task) -> bool) {
         self.free.retain(|task| !gone(*task));
-        self.timers.retain(|Reverse((_, timer))| !matches!(timer, Timer::Task(task) if gone(*task)));
+        let (mut messages, mut bytes) = (0, 0);
+        self.timers.retain(|Reverse((_, timer))| match timer {
+            Timer::Task(task, _) if gone(*task) => false,
+            Timer::Task(_, size) => {
+                messages += 1;
+                bytes += size;
+                true
+            }
+            Timer::Lane(_) => true,
+        });
+        (self.waiting_messages, self.waiting_bytes) = (messages, bytes);
         for lane in self.lanes.values_mut() {
             lane.queue.retain(|task| !gone(*task));
         }
+        self.lanes.retain(|_, lane| !lane.queue.is_empty() || lane.calling || lane.held_until.is_some());
         self.ready.clear();
         for (name, lane) in &mut self.lanes {
             lane.listed = lane.is_ready();
             if lane.listed {
                 self.ready.push_back(*name);
             }
+        }
+    }
+
+    /// A lane that was held after it was listed is not ready any more.
+    fn drop_unready(&mut self) {
+        while let Some(name) = self.ready.front()
+            && let Some(lane) = self.lanes.get_mut(name).filter(|lane| !lane.is_ready())
+        {
+            lane.listed = false;
+            self.ready.pop_front();
         }
     }
 
@@ -220,10 +244,17 @@ impl Lanes {
             if !std::mem::replace(&mut state.listed, true) {
                 self.ready.push_back(lane);
             }
-        } else if state.queue.is_empty() && !state.calling && !state.held {
+        } else if state.queue.is_empty() && !state.calling && state.held_until.is_none() {
             self.lanes.remove(&lane);
         }
     }
+}
+
+/// Puts a message that comes again where it was in its partition: before what came after it.
+fn insert_in_order(queue: &mut VecDeque<Task>, task: Task, entries: &Entries) {
+    let order = entries.order(task);
+    let at = queue.iter().position(|other| entries.order(*other) > order).unwrap_or(queue.len());
+    queue.insert(at, task);
 }
 
 type Next<'a> = (Option<LaneId>, &'a mut VecDeque<Task>);

@@ -136,6 +136,8 @@ impl Settlement {
         for settle in settle {
             let task = settle.task();
             if self.entries.state(task) != Some(State::Open) {
+                // It comes again, so its handle is good again.
+                self.manual.handles.restore(std::iter::once(task));
                 continue;
             }
             match settle {

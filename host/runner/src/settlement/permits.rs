@@ -38,6 +38,13 @@ impl Permits {
         self.sources.insert(source, Window { granted: 0, unsettled: 0, mean_bytes: 0 });
     }
 
+    /// Messages of an earlier connection are still in hand.
+    pub(super) fn counted(&mut self, source: Source, messages: usize) {
+        if let Some(window) = self.sources.get_mut(&source) {
+            window.unsettled = messages as i64;
+        }
+    }
+
     pub(super) fn closed(&mut self, source: Source) {
         self.sources.remove(&source);
     }
@@ -78,6 +85,8 @@ impl Permits {
             }
         };
         let in_use = window.granted + window.unsettled;
+        // One message may always come, however large: otherwise nothing would ever go on.
+        let limit = if in_use <= 0 { limit.max(1) } else { limit };
         let missing = i64::from(limit) - in_use;
         if missing <= 0 || (missing < i64::from(limit) / 2 && window.granted > 0) {
             return 0;

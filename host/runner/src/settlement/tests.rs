@@ -347,7 +347,7 @@ fn a_fatal_error_stops_the_replica_and_leaves_the_message_unacked() {
 }
 
 #[test]
-fn an_output_that_is_refused_makes_its_message_fail() {
+fn an_output_that_is_refused_brings_its_message_again_and_is_no_attempt() {
     let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
     rig.machine.deliver(0, entry(1, &["a"], false));
     let owner = rig.next(1)[0].owner();
@@ -356,7 +356,7 @@ fn an_output_that_is_refused_makes_its_message_fail() {
     rig.machine.output_confirmed(owner, rig.now);
     assert!(rig.machine.take_orders().acks.is_empty());
     rig.pass(Duration::from_millis(100));
-    assert_eq!(rig.next(1)[0].attempts, 1);
+    assert_eq!(rig.next(1)[0].attempts, 0, "the message is not to blame");
 }
 
 #[test]
@@ -367,6 +367,9 @@ fn a_confirmation_that_comes_late_does_not_count_for_another_attempt_or_another_
     let first = rig.next(1)[0].owner();
     rig.end(vec![(first.task, Verdict::Done { outputs: 2 })]);
     rig.machine.output_refused(first, "refused".to_owned(), rig.now);
+    rig.pass(Duration::from_millis(100));
+    let again = rig.next(1)[0].task;
+    rig.end(vec![(again, retry())]);
     assert_eq!(rig.machine.take_orders().nacks.len(), 1);
     rig.machine.deliver(0, entry(2, &["b"], false));
     let second = rig.next(1)[0].owner();
@@ -388,4 +391,76 @@ fn at_most_once_what_is_acked_is_called_whatever_becomes_of_its_consumer() {
     rig.machine.forget_uncalled(0);
     rig.machine.acked_first(keys[1], true);
     assert_eq!(rig.next(10).iter().map(payload).collect::<Vec<_>>(), ["1.0", "2.0"]);
+}
+
+#[test]
+fn messages_whose_outputs_are_refused_come_again_in_their_order_after_a_wait() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b", "c", "d"], true));
+    let works = rig.next(3);
+    rig.end(works.iter().map(|w| (w.task, Verdict::Done { outputs: 1 })).collect());
+    for work in &works {
+        rig.machine.output_refused(work.owner(), "away".to_owned(), rig.now);
+    }
+    assert!(!rig.machine.has_work() && rig.next(1).is_empty(), "the lane waits");
+    rig.pass(Duration::from_millis(100));
+    assert_eq!(rig.next(10).iter().map(payload).collect::<Vec<_>>(), ["1.0", "1.1", "1.2", "1.3"]);
+}
+
+#[test]
+fn what_a_batch_call_did_after_a_fatal_error_does_not_count_on_an_ordered_lane() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::AtLeastOnce);
+    rig.machine.deliver(0, entry(1, &["a", "b"], true));
+    let works = rig.next(2);
+    let fatal = Verdict::Failed(Failure::Fatal("no disk".to_owned()));
+    let verdicts: Vec<_> = works.iter().map(|w| w.task).zip([fatal, DONE]).collect();
+    assert_eq!(rig.machine.keeps_outputs(&verdicts), [false, false]);
+    rig.end(verdicts);
+    rig.machine.ack_members();
+    assert!(rig.machine.take_orders().acks.is_empty());
+}
+
+#[test]
+fn what_waits_long_does_not_count_for_what_has_gone_on() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    rig.machine.policy.retry = RetryPolicy { max_retries: None, held_messages: 3, ..rig.machine.policy.retry.clone() };
+    rig.machine.deliver(0, entry(1, &["slow", "fast"], true));
+    let works = rig.next(2);
+    let slow = Failure::Retry { reason: "later".to_owned(), delay: Some(Duration::from_secs(3600)) };
+    rig.end(vec![(works[0].task, Verdict::Failed(slow)), (works[1].task, retry())]);
+    for _ in 0..5 {
+        rig.pass(Duration::from_secs(20));
+        let works = rig.next(1);
+        rig.end(vec![(works[0].task, retry())]);
+    }
+    assert!(!rig.machine.is_over_held_budget(), "two messages wait");
+}
+
+#[test]
+fn a_message_larger_than_the_whole_window_still_comes() {
+    let mut rig = Rig::new(SubscriptionKind::Shared, Guarantee::AtLeastOnce);
+    let policy = Policy { window_bytes: 2, ..policy(SubscriptionKind::Shared, Guarantee::AtLeastOnce) };
+    rig.machine = Settlement::new(policy, Attempts::default());
+    rig.machine.opened(0);
+    let first = rig.machine.take_grant(0);
+    for position in 0..u64::from(first) {
+        rig.machine.deliver(0, entry(position, &["a"], false));
+    }
+    for work in rig.next(first as usize) {
+        rig.end(vec![(work.task, DONE)]);
+    }
+    assert_eq!(rig.machine.take_grant(0), 1);
+}
+
+#[test]
+fn by_hand_a_handle_used_for_a_message_that_comes_again_is_good_again() {
+    let mut rig = Rig::new(SubscriptionKind::Failover, Guarantee::Manual);
+    rig.machine.deliver(0, entry(1, &["a"], false));
+    let task = rig.next(1)[0].task;
+    let handles = rig.machine.handles();
+    let handle = handles.of(task);
+    handles.take(handle).unwrap();
+    rig.machine.call_ended(vec![(task, retry())], vec![Settle::Ack(task)], rig.now);
+    assert!(rig.machine.take_orders().acks.is_empty());
+    assert_eq!(handles.take(handle), Some(task));
 }

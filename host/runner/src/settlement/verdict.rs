@@ -24,6 +24,8 @@ pub(crate) enum Verdict {
 pub(crate) enum Failure {
     /// To be tried again, after `delay` or the backoff of the policy.
     Retry { reason: String, delay: Option<Duration> },
+    /// The host could not do its part. To be tried again, and no attempt: the message is not to blame.
+    Host(String),
     /// Never to be tried again.
     Reject(String),
     /// The replica stops; the message stays with the broker.
@@ -38,6 +40,7 @@ impl Settlement {
         let mut sending = Vec::new();
         // Lanes of this call: the messages to be called again, and until when the lane is held.
         let mut lanes: Vec<(LaneId, Vec<Task>, Option<Instant>)> = Vec::new();
+        let mut stopped: Vec<LaneId> = Vec::new();
         for (task, verdict) in verdicts {
             let lane = self.lane_of(task);
             let at = lanes.iter().position(|(id, ..)| *id == lane).unwrap_or_else(|| {
@@ -45,7 +48,7 @@ impl Settlement {
                 lanes.len() - 1
             });
             let Some((_, again, until)) = lanes.get_mut(at) else { continue };
-            if ordered && !again.is_empty() {
+            if ordered && (!again.is_empty() || stopped.contains(&lane)) {
                 // A message before this one on its lane comes again: this one must not overtake it.
                 again.push(task);
                 continue;
@@ -61,6 +64,9 @@ impl Settlement {
                     again.push(task);
                 }
                 Verdict::Failed(failure) => {
+                    if matches!(failure, Failure::Fatal(_)) {
+                        stopped.push(lane);
+                    }
                     if let Some(due) = self.fail(task, failure, now) {
                         if ordered {
                             again.push(task);
@@ -114,7 +120,7 @@ impl Settlement {
         }
         let task = owner.task;
         self.outputs_lost(task);
-        if let Some(due) = self.fail(task, Failure::Retry { reason, delay: None }, now) {
+        if let Some(due) = self.fail(task, Failure::Host(reason), now) {
             self.entries.set_state(task, State::Waiting);
             self.lanes.wait(self.lane_of(task), task, due, &self.entries);
         }
