@@ -26,6 +26,16 @@ pub trait Broker: Send + Sync + 'static {
     /// How many partitions a topic has; `None` when it is not partitioned (or does not exist yet).
     async fn partitions(&self, topic: &TopicName) -> Result<Option<u32>>;
 
+    /// What producers and consumers of a topic are opened on: its partitions, or the topic itself when it has none or is
+    /// one.
+    async fn parts(&self, topic: &TopicName) -> Result<Vec<TopicName>> {
+        let count = if topic.partition().is_some() { None } else { self.partitions(topic).await? };
+        Ok(match count {
+            None => vec![topic.clone()],
+            Some(count) => (0..count).map(|number| topic.with_partition(number)).collect(),
+        })
+    }
+
     /// Makes a partitioned topic, or adds partitions to one.
     ///
     /// # Errors

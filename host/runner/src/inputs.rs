@@ -94,15 +94,11 @@ async fn discover(broker: &dyn Broker, function: &Resolved) -> Result<Vec<TopicN
         Inputs::Pattern(pattern) => broker.topics(pattern).await?,
     };
     topics.extend(function.retry.retry_topic.clone());
-    let mut partitions = Vec::new();
+    let mut parts = Vec::new();
     for topic in topics {
-        let count = if topic.partition().is_some() { None } else { broker.partitions(&topic).await? };
-        match count {
-            None => partitions.push(topic),
-            Some(count) => partitions.extend((0..count).map(|number| topic.with_partition(number))),
-        }
+        parts.extend(broker.parts(&topic).await?);
     }
-    Ok(partitions)
+    Ok(parts)
 }
 
 fn consumer_options(facts: &Facts, topic: TopicName) -> ConsumerOptions {

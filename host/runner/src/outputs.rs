@@ -101,17 +101,14 @@ impl Outputs {
         if self.is_open(number) {
             return Ok(());
         }
-        let count = if topic.partition().is_some() { None } else { self.broker.partitions(topic).await? };
-        let names = match count {
-            None => vec![topic.clone()],
-            Some(count) => (0..count).map(|partition| topic.with_partition(partition)).collect(),
-        };
-        let mut partitions = Vec::with_capacity(names.len());
-        for topic in names {
+        let parts = self.broker.parts(topic).await?;
+        let is_partitioned = parts.first() != Some(topic);
+        let mut partitions = Vec::with_capacity(parts.len());
+        for topic in parts {
             let options = ProducerOptions { topic, name: None, initial_subscription: initial.map(str::to_owned) };
             partitions.push(Partition { producer: self.broker.produce(options).await?, gathered: RefCell::default() });
         }
-        let target = Target { partitions, is_partitioned: count.is_some(), next: RefCell::new(0) };
+        let target = Target { partitions, is_partitioned, next: RefCell::new(0) };
         // Another call may have opened it meanwhile; the first one stays, since it may hold messages already.
         self.targets.borrow_mut().entry(number.0).or_insert_with(|| Rc::new(target));
         Ok(())

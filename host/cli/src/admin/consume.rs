@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::lines::Lines;
 use super::produce::body_of;
-use super::routes::{Server, exclusive, initial, partitions};
+use super::routes::{Server, exclusive, initial};
 use super::wire::{ConsumeQuery, Read, ReadMessage, line};
 
 /// Messages of each partition that are sent and not used yet.
@@ -63,7 +63,7 @@ impl Reader {
         }
         let subscription = query.subscription.unwrap_or_else(passing_name);
         let mut consumers: Vec<Arc<dyn Consumer>> = Vec::new();
-        for topic in partitions(&*broker, &topic).await? {
+        for topic in broker.parts(&topic).await? {
             let options = exclusive(topic, subscription.clone(), initial(query.from));
             consumers.push(broker.subscribe(options).await?.into());
         }

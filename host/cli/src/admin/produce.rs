@@ -9,7 +9,7 @@ use pulselet_broker::{Error, MessageId, Producer, ProducerOptions, Stored};
 use tokio::sync::mpsc;
 
 use super::lines::Lines;
-use super::routes::{Server, partitions};
+use super::routes::Server;
 use super::wire::{NewMessage, Sent, line};
 
 /// Messages that are sent together at most.
@@ -23,7 +23,7 @@ const MAX_UNDER_WAY: usize = 8;
 /// The answer to a request whose body is [`NewMessage`]s: [`Sent`]s.
 pub(super) async fn stream(server: &Server, topic: TopicName, body: Body) -> Result<Body, Error> {
     let mut producers = Vec::new();
-    for topic in partitions(&*server.broker, &topic).await? {
+    for topic in server.broker.parts(&topic).await? {
         let partition = topic.partition().map_or(-1, |number| number as i32);
         let options = ProducerOptions { topic, name: None, initial_subscription: None };
         producers.push((partition, server.broker.produce(options).await?));

@@ -142,7 +142,7 @@ async fn seek(State(server): State<Server>, Json(seek): Json<Seek>) -> Answer<()
             Refused::bad(format!("{text:?} is not a message id: write ledger:entry:partition[:batch index]"))
         })?),
     };
-    let mut topics = partitions(&*server.broker, &topic).await?;
+    let mut topics = server.broker.parts(&topic).await?;
     if let SeekTo::Message(id) = to {
         topics.retain(|topic| topic.partition().map_or(-1, i64::from) == i64::from(id.partition));
         if topics.is_empty() {
@@ -175,14 +175,6 @@ async fn consume_messages(
 ) -> Answer<Response> {
     let topic = topic_name(&query.topic)?;
     Ok(consume::stream(&server, topic, query, request.into_body()).await?.into_response())
-}
-
-/// The partitions of a topic, or itself.
-pub(super) async fn partitions(broker: &dyn Broker, topic: &TopicName) -> Result<Vec<TopicName>, Error> {
-    Ok(match broker.partitions(topic).await? {
-        Some(count) => (0..count).map(|number| topic.with_partition(number)).collect(),
-        None => vec![topic.clone()],
-    })
 }
 
 /// A consumer that is alone on its subscription.

@@ -102,7 +102,7 @@ impl Filter {
     pub(crate) async fn open(broker: &Arc<dyn Broker>, ends: Ends) -> anyhow::Result<Self> {
         let mut printers: Vec<Arc<dyn Consumer>> = Vec::new();
         for topic in &ends.print {
-            for topic in partitions(&**broker, topic).await? {
+            for topic in broker.parts(topic).await? {
                 let options = ConsumerOptions {
                     topic,
                     subscription: SUBSCRIPTION.to_owned(),
@@ -169,13 +169,6 @@ impl Filter {
     }
 }
 
-async fn partitions(broker: &dyn Broker, topic: &TopicName) -> anyhow::Result<Vec<TopicName>> {
-    Ok(match broker.partitions(topic).await? {
-        None => vec![topic.clone()],
-        Some(count) => (0..count).map(|number| topic.with_partition(number)).collect(),
-    })
-}
-
 async fn print(consumer: Arc<dyn Consumer>, lines: mpsc::Sender<Lines>, as_json: bool) {
     consumer.grant(PERMITS);
     while let Ok(event) = consumer.next().await {
@@ -228,7 +221,7 @@ fn write(mut lines: mpsc::Receiver<Lines>, progress: &Progress) -> std::io::Resu
 /// Turns the lines of stdin into messages; returns when the broker has confirmed all of them.
 async fn feed(broker: &dyn Broker, topic: &TopicName, progress: &Progress) -> anyhow::Result<Fed> {
     let mut producers = Vec::new();
-    for topic in partitions(broker, topic).await? {
+    for topic in broker.parts(topic).await? {
         producers.push(broker.produce(ProducerOptions { topic, name: None, initial_subscription: None }).await?);
     }
     let (chunks_in, mut chunks) = mpsc::channel::<std::io::Result<Vec<Vec<u8>>>>(CHUNKS);

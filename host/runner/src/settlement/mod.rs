@@ -165,10 +165,13 @@ impl Settlement {
 
     /// How many messages to grant to a consumer now; counts them as granted.
     pub(crate) fn take_grant(&mut self, source: Source) -> u32 {
-        if self.is_over_held_budget() {
+        let missing = self.permits.missing(source);
+        // Asked last: it looks at everything that waits, and a grant is seldom due.
+        if missing == 0 || self.is_over_held_budget() {
             return 0;
         }
-        self.permits.take_grant(source)
+        self.permits.granted(source, missing);
+        missing
     }
 
     /// Up to `max` messages that may be called together now, in order.

@@ -73,10 +73,10 @@ impl Permits {
     }
 
     /// How much to grant now. Small top-ups are left until they are worth a command.
-    pub(super) fn take_grant(&mut self, source: Source) -> u32 {
+    pub(super) fn missing(&self, source: Source) -> u32 {
         let sources = self.sources.len().max(1) as u64;
         let bytes_left = self.window_bytes.saturating_sub(self.unsettled_bytes);
-        let Some(window) = self.sources.get_mut(&source) else { return 0 };
+        let Some(window) = self.sources.get(&source) else { return 0 };
         let limit = match window.mean_bytes {
             0 => self.window_messages.min(FIRST_GRANT),
             mean => {
@@ -91,7 +91,12 @@ impl Permits {
         if missing <= 0 || (missing < i64::from(limit) / 2 && window.granted > 0) {
             return 0;
         }
-        window.granted += missing;
         u32::try_from(missing).unwrap_or(u32::MAX)
+    }
+
+    pub(super) fn granted(&mut self, source: Source, messages: u32) {
+        if let Some(window) = self.sources.get_mut(&source) {
+            window.granted += i64::from(messages);
+        }
     }
 }
