@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, completions, consume, harness, inspect, new, produce, subscriptions, test, topics, validate,
+    build, compile, completions, consume, harness, inspect, new, produce, subscriptions, test, topics, validate,
 };
 use crate::run;
 
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     Inspect(inspect::InspectArgs),
     #[command(hide = true)]
     Harness(harness::HarnessArgs),
+    #[command(hide = true)]
+    Compile(compile::CompileArgs),
     Produce(produce::ProduceArgs),
     Consume(consume::ConsumeArgs),
     Topics(topics::TopicsArgs),

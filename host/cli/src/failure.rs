@@ -17,7 +17,7 @@ pub(crate) const BAD_DECLARATION: u8 = 64;
 /// A component cannot run.
 pub(crate) const BAD_COMPONENT: u8 = 65;
 /// What is said of components, from getting their bytes to linking them.
-const BAD_COMPONENT_CODES: std::ops::RangeInclusive<&str> = "E2001"..="E2028";
+const BAD_COMPONENT_CODES: std::ops::RangeInclusive<&str> = "E2001"..="E2031";
 
 /// Tells what went wrong; returns what the process ends with.
 pub(crate) fn report(output: &Output, error: &anyhow::Error) -> ExitCode {

@@ -28,6 +28,10 @@ use output::Output;
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Command::Compile(args) = &cli.command {
+        // Before there is a runtime: threads and what they allocate would count against its limits, and take time.
+        return commands::compile::run(args);
+    }
     let output = Output::new(cli.global.output);
     output.start_log(cli.global.log_level.unwrap_or_else(|| cli.command.default_log_level()));
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build() {
@@ -49,6 +53,7 @@ async fn dispatch(command: Command, output: &Output) -> anyhow::Result<ExitCode>
         Command::Test(args) => commands::test::run(&args, output),
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::Harness(args) => commands::harness::run(&args).await,
+        Command::Compile(args) => Ok(commands::compile::run(&args)),
         Command::Produce(args) => commands::produce::run(args, output).await,
         Command::Consume(args) => commands::consume::run(args, output).await,
         Command::Topics(args) => commands::topics::run(args, output).await,

@@ -129,6 +129,26 @@ impl ArtifactStore {
         Ok(Artifact { digest, bytes })
     }
 
+    /// Sees that the copy of a component is there and whole; if not, it is had again from where it came from.
+    pub(crate) fn obtain_again(
+        &self,
+        component: &ComponentRef,
+        base_dir: &Path,
+        digest: Digest,
+    ) -> Result<(), ArtifactError> {
+        if self.copy_of(digest).is_some() {
+            return Ok(());
+        }
+        files::private_folder(&self.folder)
+            .map_err(|source| ArtifactError::Keep { path: self.folder.clone(), source })?;
+        let component = ComponentRef { digest: Some(digest), ..component.clone() };
+        self.obtain(&component, base_dir).map(drop)
+    }
+
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     fn read(&self, location: &Location, path: &Path) -> Result<Vec<u8>, ArtifactError> {
         let failed = |source: io::Error| match source.kind() {
             io::ErrorKind::NotFound => ArtifactError::Missing(path.to_owned()),
@@ -175,7 +195,7 @@ impl ArtifactStore {
         files::write_whole(&path, bytes).map_err(|source| ArtifactError::Keep { path, source })
     }
 
-    fn path(&self, digest: Digest) -> PathBuf {
+    pub(crate) fn path(&self, digest: Digest) -> PathBuf {
         let name: String = digest.0.iter().map(|byte| format!("{byte:02x}")).collect();
         self.folder.join(format!("{name}.wasm"))
     }

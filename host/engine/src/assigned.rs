@@ -1,40 +1,64 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::SystemTime;
 
 use pulselet_api::{Digest, Limits, World};
 
 use crate::code::Code;
-use crate::engine::Shared;
+use crate::compile::Job;
+use crate::shared::Shared;
 use crate::slots::Slot;
-use crate::{AssignError, Fault, HostCalls, Inspection, Instance, LoadError};
+use crate::{AssignError, CompileError, Fault, HostCalls, Inspection, Instance, LoadError, Tier};
 
-/// A component whose code is on disk and known to fit. It takes no memory to speak of, no map and no descriptor.
+/// A component whose code is on disk, verified, and known to fit. It takes no memory to speak of, no map and no
+/// descriptor.
 pub struct Assigned<H: 'static> {
     shared: Arc<Shared<H>>,
     slot: Arc<Slot<H>>,
-    digest: Digest,
     inspection: Inspection,
     limits: Limits,
 }
 
+/// Where a component is at the moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Residence {
+    /// Whether it is in memory.
+    pub loaded: bool,
+    /// Who compiled the code that is in memory, or would be.
+    pub tier: Option<Tier>,
+    /// Memory it takes, by estimate; 0 if it is not loaded. Pages of its file are not counted: they are the system's,
+    /// and shared.
+    pub loaded_bytes: u64,
+    /// Size of its code on disk.
+    pub code_bytes: u64,
+    /// Times it was mapped.
+    pub loads: u64,
+}
+
+/// A compilation that failed and is tried again later. The function runs without it if it has other code.
+#[derive(Clone, Debug)]
+pub struct Trouble {
+    /// Which compiler.
+    pub tier: Tier,
+    /// Why.
+    pub error: CompileError,
+    /// When.
+    pub at: SystemTime,
+}
+
 impl<H: HostCalls> Assigned<H> {
-    pub(crate) fn new(
-        shared: Arc<Shared<H>>,
-        slot: Arc<Slot<H>>,
-        digest: Digest,
-        inspection: Inspection,
-        limits: Limits,
-    ) -> Self {
-        Self { shared, slot, digest, inspection, limits }
+    pub(crate) fn new(shared: Arc<Shared<H>>, slot: Arc<Slot<H>>, inspection: Inspection, limits: Limits) -> Self {
+        Self { shared, slot, inspection, limits }
     }
 
     /// Which component.
     pub fn digest(&self) -> Digest {
-        self.digest
+        self.slot.digest
     }
 
     /// What it is written against.
     pub fn world(&self) -> World {
-        self.inspection.world
+        self.slot.world
     }
 
     /// What it is and what it asks for.
@@ -42,29 +66,77 @@ impl<H: HostCalls> Assigned<H> {
         &self.inspection
     }
 
-    /// Maps the code and links it, in some hundred microseconds. While anybody holds a component of this digest loaded,
-    /// or is loading it, others share that. It is unloaded when the last holder and the last instance are gone.
+    /// Maps the best code there is and links it, in some hundred microseconds. While anybody holds a component of this
+    /// digest loaded, or is loading it, others share that; it stays loaded after the last until room is needed.
     ///
     /// # Errors
     /// When no more can be loaded, or the code on disk has been damaged or removed since it was assigned.
     pub fn load(&self) -> Result<Arc<Loaded<H>>, LoadError> {
-        let load = || self.shared.load(self.digest, self.world());
-        let code = self.slot.loaded(load).map_err(|error| match error {
+        let code = self.shared.load(&self.slot).map_err(|error| match error {
             AssignError::Load(error) => error,
             // It did link when it was assigned, so this is not the code that was assigned.
-            other => LoadError::Code {
-                component: self.digest,
-                path: self.shared.code_path(self.digest),
-                reason: other.to_string(),
-            },
+            other => self.lost(other.to_string()),
         })?;
-        Ok(Arc::new(Loaded { shared: Arc::clone(&self.shared), code, limits: self.limits.clone() }))
+        let (shared, slot) = (Arc::clone(&self.shared), Arc::clone(&self.slot));
+        Ok(Arc::new(Loaded { shared, slot, code, limits: self.limits.clone() }))
+    }
+
+    /// As [`Assigned::load`]; but code that is gone from the disk is made again first.
+    ///
+    /// # Errors
+    /// When no more can be loaded, or the code cannot be made again.
+    pub async fn load_or_restore(&self) -> Result<Arc<Loaded<H>>, LoadError> {
+        match self.load() {
+            Err(LoadError::Code { .. }) => {
+                self.shared.restore(&self.slot).await.map_err(|error| self.lost(error.to_string()))?;
+                self.load()
+            }
+            loaded => loaded,
+        }
+    }
+
+    /// Where it is.
+    pub fn residence(&self) -> Residence {
+        let mut state = self.slot.state();
+        let loaded = state.loaded();
+        let tier = loaded.as_ref().map(|code| code.tier).or(state.best);
+        Residence {
+            loaded: loaded.is_some(),
+            tier,
+            loaded_bytes: loaded.map_or(0, |code| code.bytes),
+            code_bytes: tier.and_then(|tier| *state.verdict(tier)).map_or(0, |verdict| verdict.bytes),
+            loads: self.slot.loads.load(Ordering::Relaxed),
+        }
+    }
+
+    /// What went wrong in compiling it and was not put right since.
+    pub fn trouble(&self) -> Option<Trouble> {
+        let failure = |tier| Some((tier, self.shared.queue.failure(Job { digest: self.slot.digest, tier })?));
+        let (tier, failure) = Tier::ALL.into_iter().find_map(failure)?;
+        Some(Trouble { tier, error: failure.error, at: failure.at })
+    }
+
+    fn lost(&self, reason: String) -> LoadError {
+        let component = self.slot.digest;
+        let path = self.shared.code_path(component, self.shared.first_tier());
+        LoadError::Code { component, path, reason }
+    }
+}
+
+impl<H: 'static> Drop for Assigned<H> {
+    fn drop(&mut self) {
+        // Nobody else assigns it, so that keeping it loaded is over.
+        if Arc::strong_count(&self.slot) == 1 {
+            let stamp = self.slot.state().stamp;
+            self.shared.residency.forget(stamp);
+        }
     }
 }
 
 /// A component in memory, ready for instances.
 pub struct Loaded<H: 'static> {
     pub(crate) shared: Arc<Shared<H>>,
+    pub(crate) slot: Arc<Slot<H>>,
     pub(crate) code: Arc<Code<H>>,
     pub(crate) limits: Limits,
 }
@@ -77,5 +149,10 @@ impl<H: HostCalls> Loaded<H> {
     /// When no place came free, or the component broke off or took too long at its start.
     pub async fn instantiate(&self, host: H) -> Result<Instance<H>, Fault> {
         Instance::new(self, host).await
+    }
+
+    /// Who compiled it.
+    pub fn tier(&self) -> Tier {
+        self.code.tier
     }
 }

@@ -5,7 +5,7 @@ use wasmtime::component::{Component, ComponentExportIndex, InstancePre, Linker, 
 
 use crate::bindings::pulselet::function::outcome;
 use crate::state::State;
-use crate::{Answer, Budgets, HostCalls};
+use crate::{Answer, Budgets, HostCalls, Tier};
 
 /// What a guest answers for one message.
 pub(crate) type Answered = Result<Answer, outcome::Error>;
@@ -17,6 +17,11 @@ pub(crate) type ProcessBatch = TypedFunc<(&'static [&'static [u8]],), (Vec<Answe
 pub(crate) struct Code<H: 'static> {
     pub(crate) pre: InstancePre<State<H>>,
     pub(crate) world: World,
+    pub(crate) tier: Tier,
+    /// Which code of its component: later ones have higher numbers.
+    pub(crate) number: u32,
+    /// Memory it takes, by estimate.
+    pub(crate) bytes: u64,
     pub(crate) export: ComponentExportIndex,
     /// How many instances' places an instance takes.
     pub(crate) places: u32,
@@ -28,12 +33,25 @@ pub(crate) struct Code<H: 'static> {
 }
 
 const PAGE_BYTES: u64 = 64 << 10;
+/// What a loaded component takes whatever its size ...
+const LOADED_BYTES: u64 = 24 << 10;
+/// ... and for how many bytes of its file one more: names, types and tables of functions, as found with components
+/// of 64 KiB to 18 MiB.
+const FILE_BYTES_PER_LOADED_BYTE: u64 = 20;
+
+/// What is known of code that is about to be linked.
+pub(crate) struct Facts {
+    pub(crate) world: World,
+    pub(crate) tier: Tier,
+    pub(crate) number: u32,
+    pub(crate) file_bytes: u64,
+}
 
 impl<H: HostCalls> Code<H> {
     /// Links a mapped component. What fails here fails always: the component does not fit.
     pub(crate) fn link(
         component: &Component,
-        world: World,
+        Facts { world, tier, number, file_bytes }: Facts,
         linker: &Linker<State<H>>,
         room: OwnedSemaphorePermit,
     ) -> wasmtime::Result<Self> {
@@ -44,6 +62,9 @@ impl<H: HostCalls> Code<H> {
             .ok_or_else(|| wasmtime::format_err!("it imports core modules, so what it needs cannot be told"))?;
         Ok(Self {
             world,
+            tier,
+            number,
+            bytes: LOADED_BYTES + file_bytes / FILE_BYTES_PER_LOADED_BYTE,
             export,
             places: Budgets::places(needs.num_memories, needs.num_tables),
             memory_bytes: needs.max_initial_memory_size.unwrap_or(0).saturating_mul(PAGE_BYTES),

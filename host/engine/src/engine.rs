@@ -1,21 +1,12 @@
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use pulselet_api::{ComponentRef, Digest, Limits, World};
-use tokio::sync::Semaphore;
-use wasmtime::component::Linker;
+use pulselet_api::{ComponentRef, Limits, World};
 
-use crate::artifacts::{Artifact, ArtifactStore};
-use crate::budgets::HostLimits;
-use crate::code::Code;
-use crate::compiled::{BuildError, CompiledStore};
-use crate::slots::Slots;
-use crate::state::State;
-use crate::ticker::Ticker;
+use crate::shared::Shared;
+use crate::slots::{Slot, Source};
 use crate::{
-    AssignError, Assigned, Budgets, HostCalls, ImportClass, Inspection, LoadError, Options, StartError, files, imports,
-    inspect, settings,
+    AssignError, Assigned, Budgets, HostCalls, ImportClass, Inspection, LoadError, Options, StartError, Stats, inspect,
 };
 
 /// Runs components. Clones share everything.
@@ -40,66 +31,28 @@ pub struct Grants {
     pub secrets: bool,
 }
 
-pub(crate) struct Shared<H: 'static> {
-    artifacts: ArtifactStore,
-    compiled: CompiledStore,
-    linker: Linker<State<H>>,
-    slots: Slots<H>,
-    budgets: Budgets,
-    /// Room for loaded components.
-    loading: Arc<Semaphore>,
-    /// Places for instances.
-    pub(crate) admission: Arc<Semaphore>,
-    pub(crate) admission_timeout: Duration,
-    pub(crate) ticker: Ticker,
-    pub(crate) wasmtime: wasmtime::Engine,
-}
-
 impl<H: HostCalls> Engine<H> {
     /// Raises the limit of descriptors, solves the budgets, and opens the stores. Blocks for some milliseconds.
     ///
     /// # Errors
-    /// When the folder cannot be used or the instances do not fit into this process.
+    /// When the folder cannot be used, others may read its key, or the instances do not fit into this process.
     pub fn new(options: Options) -> Result<Self, StartError> {
-        let budgets = Budgets::solve(&options, HostLimits::raise_and_read())?;
-        let refused = |error: wasmtime::Error| StartError::Wasmtime(format!("{error:#}"));
-        let wasmtime =
-            wasmtime::Engine::new(&settings::wasmtime_config(&budgets, options.max_table_elements)).map_err(refused)?;
-
-        let store = |name: &str| {
-            let path = options.store_dir.join(name);
-            (path.clone(), |source| StartError::Store { path, source })
-        };
-        let (folder, failed) = store("artifacts");
-        let artifacts = ArtifactStore::open(folder, options.max_artifact_bytes).map_err(failed)?;
-        let (folder, failed) = store("compiled");
-        let compiled = CompiledStore::open(folder, wasmtime.clone()).map_err(failed)?;
-
-        let epochs = wasmtime.clone();
-        let ticker = Ticker::start(options.epoch_tick, move || epochs.increment_epoch()).map_err(StartError::Thread)?;
-        Ok(Self {
-            shared: Arc::new(Shared {
-                artifacts,
-                compiled,
-                linker: imports::linker(&wasmtime).map_err(refused)?,
-                slots: Slots::default(),
-                loading: Arc::new(Semaphore::new(budgets.loaded as usize)),
-                admission: Arc::new(Semaphore::new(budgets.instances as usize)),
-                admission_timeout: options.admission_timeout,
-                budgets,
-                ticker,
-                wasmtime,
-            }),
-        })
+        Shared::start(options).map(|shared| Self { shared })
     }
 
     /// What this process can hold; its text is a table with a line for each limit.
     pub fn budgets(&self) -> &Budgets {
-        &self.shared.budgets
+        self.shared.budgets()
+    }
+
+    /// What it holds and has done so far.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
     }
 
     /// Obtains a component, looks whether it may run, and compiles it unless that was done before. Afterwards its code is
-    /// on disk and known to load and to link. Blocks, for seconds if the component is large.
+    /// on disk, verified, known to load and to link, and loaded while there is room. Blocks, for seconds if the component
+    /// is large.
     ///
     /// # Errors
     /// Everything that can be wrong with a component is found here, and nothing else has changed then.
@@ -110,13 +63,25 @@ impl<H: HostCalls> Engine<H> {
         grants: Grants,
         limits: &Limits,
     ) -> Result<Assigned<H>, AssignError> {
-        let artifact = self.shared.artifacts.obtain(component, base_dir)?;
+        let shared = &self.shared;
+        let artifact = shared.artifacts.obtain(component, base_dir)?;
         let inspection = inspect(&artifact.bytes)?;
         inspection.admit(component.world, grants)?;
-        let slot = self.shared.slots.of(artifact.digest);
-        let code = slot.loaded(|| self.shared.build_and_load(&artifact, inspection.world))?;
-        self.shared.fits(&code, limits)?;
-        Ok(Assigned::new(Arc::clone(&self.shared), slot, artifact.digest, inspection, limits.clone()))
+        let slot = shared.slots.of(artifact.digest, || {
+            let source = Source { component: component.clone(), base_dir: base_dir.to_owned() };
+            Slot::new(artifact.digest, inspection.world, source, shared.mark(artifact.digest))
+        });
+        shared.prepare(&slot)?;
+        let code = match shared.load(&slot) {
+            // It may have been damaged since it was made; then it is made again, once.
+            Err(AssignError::Load(LoadError::Code { .. })) => {
+                shared.prepare(&slot)?;
+                shared.load(&slot)?
+            }
+            loaded => loaded?,
+        };
+        shared.fits(&code, limits)?;
+        Ok(Assigned::new(Arc::clone(shared), slot, inspection, limits.clone()))
     }
 }
 
@@ -158,57 +123,5 @@ impl Grants {
             ImportClass::Secrets => self.secrets,
             ImportClass::Wasi03 | ImportClass::Unknown => false,
         }
-    }
-}
-
-impl<H: HostCalls> Shared<H> {
-    /// A file that does not load was damaged or comes from another version; one that was just built must load.
-    fn build_and_load(&self, artifact: &Artifact, world: World) -> Result<Code<H>, AssignError> {
-        let path = self.compiled.path(artifact.digest);
-        if path.exists() {
-            match self.load(artifact.digest, world) {
-                Err(AssignError::Load(LoadError::Code { reason, .. })) => {
-                    tracing::warn!(component = %artifact.digest, reason, "compiled code is built again");
-                }
-                loaded => return loaded,
-            }
-        }
-        self.compiled.build(artifact.digest, &artifact.bytes).map_err(|error| match error {
-            BuildError::Compile(error) => AssignError::Compile(format!("{error:#}")),
-            BuildError::Keep { path, source } => AssignError::Keep { path, source },
-        })?;
-        self.load(artifact.digest, world)
-    }
-
-    /// Maps and links compiled code. What cannot be mapped is set aside.
-    pub(crate) fn load(&self, component: Digest, world: World) -> Result<Code<H>, AssignError> {
-        let room = Arc::clone(&self.loading)
-            .try_acquire_owned()
-            .map_err(|_| LoadError::Full { budget: self.budgets.loaded })?;
-        let path = self.compiled.path(component);
-        let code = self.compiled.map(&path).map_err(|error| {
-            if let Err(error) = files::set_aside(&path) {
-                tracing::debug!(%component, %error, "compiled code was not set aside");
-            }
-            LoadError::Code { component, path, reason: format!("{error:#}") }
-        })?;
-        Code::link(&code, world, &self.linker, room).map_err(|error| AssignError::Link(format!("{error:#}")))
-    }
-
-    pub(crate) fn code_path(&self, component: Digest) -> PathBuf {
-        self.compiled.path(component)
-    }
-
-    fn fits(&self, code: &Code<H>, limits: &Limits) -> Result<(), AssignError> {
-        let within = |needed: u64, of, allowed: u64, field| {
-            if needed > allowed { Err(AssignError::Limit { needed, of, allowed, field }) } else { Ok(()) }
-        };
-        within(code.memory_bytes, "bytes of memory", limits.memory_bytes, "spec.limits.memory")?;
-        let elements = u64::from(limits.table_elements);
-        within(code.table_elements, "elements in a table", elements, "spec.limits.tableElements")?;
-        if code.places > self.budgets.instances {
-            return Err(AssignError::TooBig { needed: code.places, room: self.budgets.instances });
-        }
-        Ok(())
     }
 }

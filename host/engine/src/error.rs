@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use pulselet_api::{Digest, World};
 
 use crate::artifacts::ArtifactError;
+use crate::compile::CompileError;
 use crate::inspect::{InspectError, Quoted};
 
 /// Why an engine did not start.
@@ -17,6 +18,14 @@ pub enum StartError {
         path: PathBuf,
         /// What the system says.
         source: io::Error,
+    },
+    /// The key that compiled code is authenticated with cannot be trusted.
+    #[error("key of compiled code {}: {reason}; or remove it: everything is compiled again then", .path.display())]
+    Key {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
     },
     /// None wanted.
     #[error("max instances is 0; allow at least one")]
@@ -48,6 +57,7 @@ impl StartError {
             Self::TooManyInstances { .. } => "E2052",
             Self::Wasmtime(_) => "E2053",
             Self::Thread(_) => "E2054",
+            Self::Key { .. } => "E2055",
         }
     }
 }
@@ -84,9 +94,9 @@ pub enum AssignError {
         /// What would grant it.
         granted_by: &'static str,
     },
-    /// It does not compile: its code is not valid, or uses a proposal that is not supported.
-    #[error("the component does not compile: {0}")]
-    Compile(String),
+    /// There is no code of it: it does not compile, takes too much to compile, or its code could not be kept.
+    #[error(transparent)]
+    Compile(#[from] CompileError),
     /// It uses a known interface in a way that it does not have, such as a function of a later version.
     #[error("the component does not fit this host: {0}; build it against the interfaces that the contract names")]
     Link(String),
@@ -112,14 +122,6 @@ pub enum AssignError {
         /// Places there are.
         room: u32,
     },
-    /// Its code could not be kept.
-    #[error("keep compiled component in {}; see that the folder can be written and has room", .path.display())]
-    Keep {
-        /// The compiled store's file.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
     /// Its code could not be loaded for a trial, though it was compiled just now.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -135,11 +137,10 @@ impl AssignError {
             Self::UnknownImports(_) => "E2021",
             Self::Wasi03(_) => "E2022",
             Self::NotGranted { .. } => "E2023",
-            Self::Compile(_) => "E2024",
+            Self::Compile(error) => error.code(),
             Self::Link(_) => "E2025",
             Self::Limit { .. } => "E2026",
             Self::TooBig { .. } => "E2027",
-            Self::Keep { .. } => "E2028",
             Self::Load(error) => error.code(),
         }
     }
@@ -157,9 +158,9 @@ pub enum LoadError {
         /// How many.
         budget: u32,
     },
-    /// The compiled code is gone or unusable; if it was unusable it has been set aside. Assigning the component again
-    /// makes it anew.
-    #[error("compiled code of {component} in {} does not load: {reason}; assign it again", .path.display())]
+    /// The compiled code is gone or unusable; if it was unusable it has been set aside. It is made anew with the next
+    /// [`Assigned::load_or_restore`](crate::Assigned::load_or_restore).
+    #[error("compiled code of {component} in {} does not load: {reason}", .path.display())]
     Code {
         /// Which component.
         component: Digest,

@@ -3,9 +3,13 @@
 use std::fs::{self, DirBuilder, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use tempfile::NamedTempFile;
+
+/// Files set aside that are kept.
+const SET_ASIDE: usize = 8;
 const UNFINISHED: &str = ".unfinished-";
 /// No write takes so long: what is older was left by a process that died.
 const ABANDONED_AFTER: Duration = Duration::from_secs(3_600);
@@ -22,21 +26,48 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
 /// Puts a file in place, durably: at any moment, also after a crash, it is there with all its bytes or not at all. A file
 /// that somebody else has put there meanwhile is replaced; who has it mapped keeps the old one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Path::new("."));
-    let mut file =
-        tempfile::Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(0o400)).tempfile_in(folder)?;
+    let folder = folder_of(path);
+    let mut file = unfinished(folder, 0o400)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     File::open(folder)?.sync_all()
 }
 
-/// Renames a file that cannot be used to one nobody reads, for whoever wants to know what was wrong with it. Only the
-/// newest is kept.
-pub(crate) fn set_aside(path: &Path) -> io::Result<PathBuf> {
-    let aside = path.with_added_extension("bad");
-    fs::rename(path, &aside)?;
-    Ok(aside)
+/// The same, unless there is a file already: then false.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
+    let folder = folder_of(path);
+    let mut file = unfinished(folder, 0o400)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    match file.persist_noclobber(path) {
+        Ok(_) => File::open(folder)?.sync_all().map(|()| true),
+        Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+        Err(error) => Err(error.error),
+    }
+}
+
+/// A file to be written and then renamed; removed when it is dropped before.
+pub(crate) fn unfinished(folder: &Path, mode: u32) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new().prefix(UNFINISHED).permissions(Permissions::from_mode(mode)).tempfile_in(folder)
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Moves a file that cannot be used into a folder that nobody reads from, for whoever wants to know what was wrong with
+/// it. The newest few are kept.
+pub(crate) fn set_aside(path: &Path, folder: &Path) -> io::Result<()> {
+    private_folder(folder)?;
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let at = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    // By time, so that their order is that of their names.
+    fs::rename(path, folder.join(format!("{:020}-{name}", at.as_nanos())))?;
+    let mut names: Vec<_> = fs::read_dir(folder)?.filter_map(|entry| Some(entry.ok()?.file_name())).collect();
+    names.sort();
+    let too_many = names.len().saturating_sub(SET_ASIDE);
+    names.iter().take(too_many).try_for_each(|name| fs::remove_file(folder.join(name)))
 }
 
 /// Removes what a process that died has left half written.

@@ -1,17 +1,18 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::Poll;
 use std::time::{Duration, Instant as Clock};
 
 use bytes::Bytes;
 use pulselet_api::Limits;
-use tokio::sync::{OwnedSemaphorePermit, TryAcquireError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError};
 use wasmtime::{Store, UpdateDeadline};
 
 use crate::assigned::Loaded;
 use crate::code::{Answered, Code, Process, ProcessBatch};
-use crate::engine::Shared;
+use crate::shared::Shared;
 use crate::state::State;
 use crate::{Answer, Fault, GuestError, HostCalls, fault};
 use pulselet_api::World;
@@ -24,9 +25,13 @@ pub struct Instance<H: 'static> {
     handler: Handler,
     poisoned: bool,
     timeout: Duration,
-    _code: Arc<Code<H>>,
+    code: Arc<Code<H>>,
+    /// Number of the newest code of its component.
+    current: Arc<AtomicU32>,
     shared: Arc<Shared<H>>,
     _place: OwnedSemaphorePermit,
+    /// In the smaller pool of baseline code.
+    _baseline_place: Option<OwnedSemaphorePermit>,
 }
 
 #[derive(Clone, Copy)]
@@ -43,9 +48,14 @@ const HOSTCALL_SLACK_BYTES: u64 = 1 << 20;
 
 impl<H: HostCalls> Instance<H> {
     pub(crate) async fn new(loaded: &Loaded<H>, host: H) -> Result<Self, Fault> {
-        let Loaded { shared, code, limits } = loaded;
-        let place = admit(shared, code.places).await?;
-        let mut store = new_store(&shared.wasmtime, host, limits);
+        let Loaded { shared, slot, code, limits } = loaded;
+        let place = admit(shared, &shared.admission, code.places).await?;
+        let tier = shared.tier(code.tier);
+        let baseline_place = match &tier.places {
+            Some(places) => Some(admit(shared, places, code.places).await?),
+            None => None,
+        };
+        let mut store = new_store(&tier.wasmtime, host, limits);
         let deadline = Clock::now() + limits.timeout;
         store.data_mut().begin(deadline);
         let made = bounded(shared, deadline, code.pre.instantiate_async(&mut store)).await;
@@ -61,9 +71,11 @@ impl<H: HostCalls> Instance<H> {
             store,
             poisoned: false,
             timeout: limits.timeout,
-            _code: Arc::clone(code),
+            code: Arc::clone(code),
+            current: Arc::clone(slot.current()),
             shared: Arc::clone(shared),
             _place: place,
+            _baseline_place: baseline_place,
         })
     }
 
@@ -132,6 +144,12 @@ impl<H: HostCalls> Instance<H> {
         self.poisoned
     }
 
+    /// True when better code of its component has been loaded since it was made: it goes on answering calls, and whoever
+    /// holds it had better make another one instead.
+    pub fn is_outdated(&self) -> bool {
+        self.current.load(Ordering::Relaxed) != self.code.number
+    }
+
     /// Poisoned until the call has come to a good end, also if its future is dropped on the way.
     fn begin(&mut self) -> Result<Clock, Fault> {
         if self.poisoned {
@@ -176,13 +194,13 @@ fn new_store<H: HostCalls>(engine: &wasmtime::Engine, host: H, limits: &Limits) 
     store
 }
 
-async fn admit<H>(shared: &Shared<H>, places: u32) -> Result<OwnedSemaphorePermit, Fault> {
-    match Arc::clone(&shared.admission).try_acquire_many_owned(places) {
+async fn admit<H>(shared: &Shared<H>, admission: &Arc<Semaphore>, places: u32) -> Result<OwnedSemaphorePermit, Fault> {
+    match Arc::clone(admission).try_acquire_many_owned(places) {
         Ok(place) => return Ok(place),
         Err(TryAcquireError::Closed) => return Err(Fault::Host("the engine is closed".into())),
         Err(TryAcquireError::NoPermits) => {}
     }
-    let waited = Arc::clone(&shared.admission).acquire_many_owned(places);
+    let waited = Arc::clone(admission).acquire_many_owned(places);
     match tokio::time::timeout(shared.admission_timeout, waited).await {
         Ok(Ok(place)) => Ok(place),
         Ok(Err(_)) => Err(Fault::Host("the engine is closed".into())),

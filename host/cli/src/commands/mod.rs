@@ -1,6 +1,7 @@
 //! One file for each command.
 
 pub(crate) mod build;
+pub(crate) mod compile;
 pub(crate) mod completions;
 pub(crate) mod consume;
 pub(crate) mod harness;

@@ -35,9 +35,9 @@ impl Host {
             Some(dir) => Arc::new(SecretFolder(dir.clone())),
             None => Arc::new(NoSecrets),
         };
-        let engine_dir = crate::engine_dir::choose(args.engine_dir.as_deref())?;
-        let engine = Engine::new(pulselet_engine::Options::new(&engine_dir))
-            .with_context(|| format!("engine in {}", engine_dir.display()))?;
+        let options = args.engine.options()?;
+        let engine_dir = options.store_dir.clone();
+        let engine = Engine::new(options).with_context(|| format!("engine in {}", engine_dir.display()))?;
         tracing::debug!("{}", engine.budgets());
         // Last of what may be refused, so that no folder is made for a run that does not begin.
         let storage = if args.ephemeral { Storage::Ephemeral } else { Storage::Folder(args.data.clone()) };

@@ -26,6 +26,7 @@ use pulselet_runner::Deployment;
 use tokio_util::sync::CancellationToken;
 
 use crate::component::Component;
+use crate::engine_dir::EngineArgs;
 use crate::output::Output;
 use graph::Graph;
 use host::Host;
@@ -76,9 +77,8 @@ pub(crate) struct RunArgs {
     /// Threads that functions run on [default: one less than there are cores, at least one]
     #[arg(long, value_name = "N")]
     guest_threads: Option<NonZeroUsize>,
-    /// Folder for components and compiled code [default: pulselet in the user's cache folder]
-    #[arg(long, value_name = "DIR", env = "PULSELET_ENGINE_DIR")]
-    engine_dir: Option<PathBuf>,
+    #[command(flatten)]
+    engine: EngineArgs,
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {

@@ -1,7 +1,7 @@
 //! Codes of errors: printed, and explained.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::Bench;
 
@@ -10,17 +10,23 @@ fn every_code_of_engine_and_broker_is_explained_in_the_docs_and_no_other() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let mut used = BTreeSet::new();
     for folder in ["host/engine/src", "host/broker-embedded/src"] {
-        for file in std::fs::read_dir(root.join(folder)).unwrap() {
-            let path = file.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "rs") {
-                let text = std::fs::read_to_string(path).unwrap();
-                used.extend(text.split('"').filter(|word| is_code(word)).map(str::to_owned));
-            }
+        for path in sources(&root.join(folder)) {
+            let text = std::fs::read_to_string(path).unwrap();
+            used.extend(text.split('"').filter(|word| is_code(word)).map(str::to_owned));
         }
     }
     let page = std::fs::read_to_string(root.join("docs/errors-host.md")).unwrap();
     let explained: BTreeSet<String> = page.split('`').filter(|word| is_code(word)).map(str::to_owned).collect();
     assert_eq!(used, explained);
+}
+
+/// The Rust files of a folder and of those in it, but for tests.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = |path: PathBuf| if path.is_dir() { sources(&path) } else { vec![path] };
+    let is_source =
+        |path: &PathBuf| path.extension().is_some_and(|extension| extension == "rs") && !path.ends_with("tests.rs");
+    entries.flat_map(below).filter(is_source).collect()
 }
 
 fn is_code(word: &str) -> bool {

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 fn solve(instances: u32, max_map_count: u64, descriptors: u64) -> Result<Budgets, StartError> {
-    let options = Options { max_instances: instances, ..Options::new(PathBuf::new()) };
+    let options = Options { max_instances: instances, max_baseline_instances: 0, ..Options::new(PathBuf::new()) };
     Budgets::solve(&options, HostLimits { max_map_count, descriptors })
 }
 
@@ -30,10 +30,23 @@ fn the_limit_that_does_not_hold_them_is_named() {
 }
 
 #[test]
+fn baseline_instances_take_their_share_and_a_cap_is_kept() {
+    let options = Options { max_instances: 1_000, max_baseline_instances: 50, ..Options::new(PathBuf::new()) };
+    let limits = HostLimits { max_map_count: 65_530, descriptors: 1 << 20 };
+    let budgets = Budgets::solve(&options, limits.clone()).unwrap();
+    assert_eq!((budgets.memories, budgets.stacks, budgets.baseline_instances), (1_050, 1_050, 50));
+    assert_eq!(budgets.loaded, (65_530 - 2_000 - 6_300) / 3);
+    let none = Budgets::solve(&Options { baseline: false, ..options.clone() }, limits.clone()).unwrap();
+    assert_eq!(none.memories, 1_000);
+    let capped = Budgets::solve(&Options { max_loaded: Some(7), ..options }, limits).unwrap();
+    assert_eq!(capped.loaded, 7);
+}
+
+#[test]
 fn each_limit_has_a_line() {
     let text = solve(1_000, 65_530, 20_000).unwrap().to_string();
     let limits: Vec<&str> = text.lines().filter_map(|line| line.split_whitespace().next()).collect();
-    assert_eq!(limits, ["limit", "instances", "memories", "tables", "stacks", "loaded", "maps"]);
+    assert_eq!(limits, ["limit", "instances", "baseline", "memories", "tables", "stacks", "loaded", "maps"]);
 }
 
 #[test]

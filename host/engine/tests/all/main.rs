@@ -9,6 +9,7 @@
 
 mod assign;
 mod calls;
+mod compiling;
 mod faults;
 mod host;
 mod imports;
@@ -17,3 +18,4 @@ mod places;
 mod setup;
 mod stdio;
 mod store;
+mod tiers;
