@@ -116,6 +116,16 @@ impl<H: HostCalls> Assigned<H> {
         Some(Trouble { tier, error: failure.error, at: failure.at })
     }
 
+    /// Puts this component's code in place for another digest, so that it is not compiled. For benches, which want many
+    /// components that differ in a custom section and in nothing that is compiled; nobody checks that they do.
+    ///
+    /// # Errors
+    /// When the code cannot be read or written.
+    #[doc(hidden)]
+    pub fn copy_code_for(&self, component: Digest) -> std::io::Result<()> {
+        self.shared.copy_code(&self.slot, component)
+    }
+
     fn lost(&self, reason: String) -> LoadError {
         let component = self.slot.digest;
         let path = self.shared.code_path(component, self.shared.first_tier());

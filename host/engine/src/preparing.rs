@@ -1,7 +1,10 @@
 //! How a component gets from its bytes to code in memory: verified or compiled at assignment, mapped when it is used.
 
+use std::io::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+
+use pulselet_api::Digest;
 
 use crate::code::{Code, Facts};
 use crate::compile::{Built, CompileError, CompileRequest, Job, Priority};
@@ -117,6 +120,15 @@ impl<H: HostCalls> Shared<H> {
         let removed = collect(&folders, self.store_bytes, &self.uses);
         self.counters.collected_bytes.fetch_add(removed, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Puts a copy of a component's best code in place for another component, whose code it must be too.
+    pub(crate) fn copy_code(&self, from: &Slot<H>, to: Digest) -> std::io::Result<()> {
+        let tier = from.state().best.unwrap_or(self.first_tier());
+        let code = self.compiled.read(self.key(from.digest, tier))?;
+        let mut file = self.compiled.begin()?;
+        file.write_all(&code)?;
+        self.compiled.publish(self.key(to, tier), file).map(drop)
     }
 
     fn compile(&self, slot: &Slot<H>, tier: Tier, priority: Priority) -> Result<Verdict, CompileError> {

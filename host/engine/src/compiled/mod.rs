@@ -125,6 +125,13 @@ impl CompiledStore {
         Verdict::of(&kept)
     }
 
+    /// The code in a file, without its seal.
+    pub(crate) fn read(&self, key: CodeKey) -> io::Result<Vec<u8>> {
+        let mut code = fs::read(self.path(key))?;
+        code.truncate(code.len().saturating_sub(seal::SEAL_BYTES as usize));
+        Ok(code)
+    }
+
     /// Sees that a file is what it should be, reading all of it.
     pub(crate) fn verify(&self, key: CodeKey) -> Result<Verdict, Refused> {
         let file = self.open_file(key)?;

@@ -13,7 +13,7 @@ use crate::files;
 const KEY_BYTES: usize = 32;
 /// Ends every sealed file, behind the hash.
 const MAGIC: &[u8; 8] = b"PLSEAL\x00\x01";
-const SEAL_BYTES: u64 = 32 + MAGIC.len() as u64;
+pub(super) const SEAL_BYTES: u64 = 32 + MAGIC.len() as u64;
 
 /// The secret of a store.
 pub(crate) struct Key {

@@ -20,7 +20,7 @@ fn refused(assignment: Assignment, code: &str) -> String {
     error.to_string()
 }
 
-fn digest_of(path: &Path) -> Digest {
+pub(crate) fn digest_of(path: &Path) -> Digest {
     Digest(Sha256::digest(fs::read(path).unwrap()).into())
 }
 
