@@ -26,6 +26,10 @@ use clap::Parser;
 use args::{Cli, Command};
 use output::Output;
 
+/// Gives back to the system, after some seconds, what functions no longer need; the C library's keeps it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     if let Command::Compile(args) = &cli.command {
