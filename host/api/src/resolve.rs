@@ -50,6 +50,7 @@ pub(crate) fn check(function: &Function) -> (Resolved, Vec<Problem>) {
     let subscription = rules.subscription(&name);
     let batch_messages = rules.batch_messages();
     let limits = rules.limits();
+    let instances = rules.instances();
     let resolved = Resolved {
         name,
         component,
@@ -63,6 +64,8 @@ pub(crate) fn check(function: &Function) -> (Resolved, Vec<Problem>) {
         concurrency: at_least_one(spec.concurrency.unwrap_or(1)),
         batch_messages,
         limits,
+        instances,
+        rollback_on_errors: spec.rollback.as_ref().map(|rollback| at_least_one(rollback.on_errors)),
         log_topic,
         forward_properties: spec.forward_source_message_property.unwrap_or(true),
         config,

@@ -35,6 +35,10 @@ pub struct Resolved {
     pub batch_messages: NonZeroU32,
     /// What a call may use.
     pub limits: Limits,
+    /// How long instances stay.
+    pub instances: Instances,
+    /// After how many failed calls a new component is taken back; `None` is never.
+    pub rollback_on_errors: Option<NonZeroU32>,
     /// Where log lines go besides the log.
     pub log_topic: Option<TopicName>,
     /// Whether answers carry the properties of what they answer.
@@ -161,6 +165,15 @@ pub enum Reuse {
     Instance,
     /// Each call gets a new one, and nothing is carried over.
     Fresh,
+}
+
+/// How long instances stay that have nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Instances {
+    /// So long.
+    pub idle_timeout: Duration,
+    /// So many of each replica stay for ever, and are made before there is a message.
+    pub warm: u32,
 }
 
 /// What a function reads.

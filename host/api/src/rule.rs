@@ -114,6 +114,12 @@ rules! {
     BatchWorld = "E1404", "`batch` is for components of the world `batch-function`",
         "A component of the world `function` is given one message a call. Remove `batch`, or write the component \
          against the other world.";
+    WarmInstances = "E1405", "`warmInstances` is at most `concurrency`",
+        "Each call under way has an instance of its own, and there is never work for more. Lower the one or raise the \
+         other.";
+    FreshStaysNot = "E1406", "with `reuse: Fresh` no instance stays",
+        "Each call gets a new instance, which ends with it, so there is none to keep warm or to wait for idleness. Remove \
+         the field, or reuse instances.";
     Quantity = "E1501", "a size is digits and one of nothing, `k`, `M`, `G`, `T`, `Ki`, `Mi`, `Gi`, `Ti`",
         "`64Mi` is 64 * 1,024 * 1,024 bytes, `64M` is 64,000,000 bytes.";
     Secret = "E1601", "a secret has a name in the function, a `path` and a `key`, none of them empty",

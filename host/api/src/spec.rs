@@ -17,6 +17,8 @@ pub mod default {
     pub const TIMEOUT_MS: u32 = 30_000;
     /// `spec.batch.maxMessages`.
     pub const BATCH_MESSAGES: u32 = 100;
+    /// `spec.wasm.idleTimeout`, in milliseconds.
+    pub const IDLE_TIMEOUT_MS: u32 = 60_000;
     /// `spec.limits.memory`.
     pub const MEMORY: &str = "64Mi";
     /// `spec.limits.tableElements`.
@@ -137,6 +139,9 @@ pub struct FunctionSpec {
     /// What it may use.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
+    /// When a new component is taken back; never if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Rollback>,
     /// Declared, but not to be run now; its subscription keeps what arrives.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = false))]
@@ -159,6 +164,25 @@ pub struct Wasm {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "Instance"))]
     pub reuse: Option<Reuse>,
+    /// How long an instance stays that has nothing to do, in milliseconds. The next message then gets a new one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 86_400_000), extend("default" = default::IDLE_TIMEOUT_MS))]
+    pub idle_timeout: Option<u32>,
+    /// Instances of each replica that are made at its start and stay though they have nothing to do; at most
+    /// `spec.concurrency`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(max = 1_000), extend("default" = 0))]
+    pub warm_instances: Option<u32>,
+}
+
+/// When a new component is taken back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rollback {
+    /// After an update, the component before is put back when so many calls have failed (an error, a trap, a time-out)
+    /// within the first 1,000 messages.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub on_errors: u32,
 }
 
 /// Worlds a component may be written against.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Rules, at_least_one};
 use crate::problem::Problem;
 use crate::quantity::Quantity;
-use crate::resolved::{ComponentRef, Digest, Limits, Location, Reuse, World};
+use crate::resolved::{ComponentRef, Digest, Instances, Limits, Location, Reuse, World};
 use crate::rule::Rule;
 use crate::shape::shorten;
 use crate::spec::{self, default};
@@ -77,6 +77,26 @@ impl Rules<'_> {
             self.report(problem.remedy("remove `batch`, or write `spec.wasm.world: batch-function`").also("spec.wasm"));
         }
         at_least_one(batch.and_then(|batch| batch.max_messages).unwrap_or(default::BATCH_MESSAGES))
+    }
+
+    pub(super) fn instances(&mut self) -> Instances {
+        let wasm = &self.spec.wasm;
+        let warm = wasm.warm_instances.unwrap_or(0);
+        let concurrency = self.spec.concurrency.unwrap_or(1);
+        if warm > concurrency {
+            let found = format!("{warm}, and `spec.concurrency` is {concurrency}");
+            let problem = Problem::new(Rule::WarmInstances, "spec.wasm.warmInstances", found);
+            self.report(problem.remedy("lower it, or raise `spec.concurrency`").also("spec.concurrency"));
+        }
+        let fresh = wasm.reuse == Some(spec::Reuse::Fresh);
+        for (field, given) in [("warmInstances", warm > 0), ("idleTimeout", wasm.idle_timeout.is_some())] {
+            if fresh && given {
+                let problem = Problem::new(Rule::FreshStaysNot, format!("spec.wasm.{field}"), "`reuse` is `Fresh`");
+                self.report(problem.remedy("remove it, or write `reuse: Instance`").also("spec.wasm.reuse"));
+            }
+        }
+        let idle_timeout = wasm.idle_timeout.unwrap_or(default::IDLE_TIMEOUT_MS);
+        Instances { idle_timeout: Duration::from_millis(idle_timeout.into()), warm }
     }
 
     pub(super) fn limits(&mut self) -> Limits {

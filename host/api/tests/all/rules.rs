@@ -92,6 +92,8 @@ const BROKEN: &[(&str, &str)] = &[
     ),
     ("secretsMap: {pw: {path: '', key: k}}", r#"f.yaml:10:27: spec.secretsMap["pw"].path: empty: "#),
     ("funcConfig: {'': x}", "[E1602]"),
+    ("rollback: {}", "spec.rollback.onErrors: missing"),
+    ("rollback: {onErrors: 0}", "spec.rollback.onErrors: 0: it must be from 1 to 1000 [E1007]"),
 ];
 
 #[test]
@@ -184,6 +186,21 @@ const CHANGED: &[(&str, &str, &str)] = &[
         "location: exclaim.wasm",
         "location: 'https://host/a.wasm'",
         "spec.wasm.location: \"https://host/a.wasm\": a component at an address needs a digest; add `spec.wasm.digest: sha256:...` [E1403]",
+    ),
+    (
+        "location: exclaim.wasm",
+        "location: exclaim.wasm\n    warmInstances: 2",
+        "spec.wasm.warmInstances: 2, and `spec.concurrency` is 1: `warmInstances` is at most `concurrency`; lower it, or raise `spec.concurrency` [E1405]",
+    ),
+    (
+        "location: exclaim.wasm",
+        "location: exclaim.wasm\n    reuse: Fresh\n    warmInstances: 1",
+        "spec.wasm.warmInstances: `reuse` is `Fresh`: with `reuse: Fresh` no instance stays; ",
+    ),
+    (
+        "location: exclaim.wasm",
+        "location: exclaim.wasm\n    reuse: Fresh\n    idleTimeout: 5",
+        "spec.wasm.idleTimeout: `reuse` is `Fresh`: with `reuse: Fresh` no instance stays; ",
     ),
     (
         "location: exclaim.wasm",
