@@ -8,12 +8,14 @@
 //! - `journal`, `flight`: attempts, and calls under way, that outlive the process
 //! - `metrics`, `log`: what goes out about a function
 //! - `threads`: where guests run
+//! - `fair`: which of them runs next
 //!
 //! Start at `replica::Replica::run`. Does not know which broker it is given, nor Kubernetes.
 
 #![forbid(unsafe_code)]
 
 mod deployment;
+mod fair;
 mod flight;
 mod function;
 mod host;

@@ -8,7 +8,10 @@ pub(crate) mod names;
 mod summary;
 mod user;
 
-use prometheus::{Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Counter, CounterVec, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts,
+    Registry,
+};
 
 use pulselet_engine::Fault;
 
@@ -34,6 +37,7 @@ pub(crate) struct Families {
     output_discarded: IntCounterVec,
     log_lines_dropped: IntCounterVec,
     unsettled: GaugeVec,
+    cpu: CounterVec,
     pub(crate) user: UserMetricsCollector,
     cluster: String,
 }
@@ -54,6 +58,8 @@ impl Families {
             &LABELS,
         )?;
         registry.register(Box::new(cold_start.clone()))?;
+        let cpu = CounterVec::new(Opts::new(names::CPU.0, names::CPU.1), &LABELS)?;
+        registry.register(Box::new(cpu.clone()))?;
         let latency = Summaries::new(names::PROCESS_LATENCY);
         registry.register(Box::new(latency.clone()))?;
         let user = UserMetricsCollector::default();
@@ -72,6 +78,7 @@ impl Families {
             output_discarded: counter(names::OUTPUT_DISCARDED, &[])?,
             log_lines_dropped: counter(names::LOG_LINES_DROPPED, &[])?,
             unsettled: gauge(names::UNSETTLED)?,
+            cpu,
             user,
             cluster: cluster.to_owned(),
         })
@@ -109,6 +116,7 @@ impl Families {
             output_discarded: self.output_discarded.with_label_values(&labels),
             log_lines_dropped: self.log_lines_dropped.with_label_values(&labels),
             unsettled: self.unsettled.with_label_values(&labels),
+            cpu: self.cpu.with_label_values(&labels),
         }
     }
 
@@ -133,6 +141,7 @@ impl Families {
         }
         self.last_invocation.remove_label_values(&labels).ok();
         self.unsettled.remove_label_values(&labels).ok();
+        self.cpu.remove_label_values(&labels).ok();
         self.cold_start.remove_label_values(&labels).ok();
         self.latency.forget(&labels);
     }
@@ -154,9 +163,14 @@ pub(crate) struct ReplicaMetrics {
     pub(crate) output_discarded: IntCounter,
     pub(crate) log_lines_dropped: IntCounter,
     pub(crate) unsettled: Gauge,
+    cpu: Counter,
 }
 
 impl ReplicaMetrics {
+    pub(crate) fn cpu(&self, time: std::time::Duration) {
+        self.cpu.inc_by(time.as_secs_f64());
+    }
+
     pub(crate) fn fault(&self, fault: &Fault) {
         match fault {
             Fault::Host(_) => self.system_exceptions.inc(),

@@ -34,6 +34,10 @@ pub(crate) const LOG_LINES_DROPPED: (&str, &str) =
     ("pulselet_function_log_lines_dropped_total", "Log lines over the limit of the function.");
 pub(crate) const UNSETTLED: (&str, &str) =
     ("pulselet_function_unsettled_messages", "Messages in memory that are not settled.");
+pub(crate) const CPU: (&str, &str) = (
+    "pulselet_function_cpu_seconds_total",
+    "Processor time of the guest thread used by the function: its calls, and what its host does for them, in seconds.",
+);
 
 /// Numbers of a function's own: counters and gauges under this prefix, observations as Pulsar's summary.
 pub(crate) const USER_PREFIX: &str = "pulsar_function_user_metric_";

@@ -26,6 +26,7 @@ use pulselet_engine::{Assigned, TopicNumber};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::fair::Share;
 use crate::flight::Flight;
 use crate::host::{GuestHost, PublishNow, Shared};
 use crate::inputs::Arrival;
@@ -118,8 +119,12 @@ impl Replica {
     /// Runs until drained or stopped by the function itself.
     pub(crate) async fn run(self: Rc<Self>, mut inbox: Inbox) {
         let mut workers = tokio::task::JoinSet::new();
+        let share = Share::new({
+            let metrics = self.metrics.clone();
+            move |time| metrics.cpu(time)
+        });
         for number in 0..self.shared.facts.function.concurrency.get() {
-            workers.spawn_local(worker::run(Rc::clone(&self), number as usize));
+            workers.spawn_local(share.run(worker::run(Rc::clone(&self), number as usize)));
         }
         let mut arrivals = Vec::with_capacity(ARRIVALS);
         let mut grace = GRACE;

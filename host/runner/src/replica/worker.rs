@@ -11,6 +11,7 @@ use pulselet_broker::batch::{Key, Outgoing};
 use pulselet_engine::{Answer, Fault, GuestError, Instance, TopicNumber};
 
 use super::Replica;
+use crate::fair;
 use crate::host::{GuestHost, Published};
 use crate::settlement::{Failure, Owner, Settle, Task, Verdict, Work};
 
@@ -53,8 +54,9 @@ pub(super) async fn run(replica: Rc<Replica>, number: usize) {
         turn_calls += 1;
         if turn_calls >= TURN_CALLS || ended.duration_since(turn_start) >= TURN_TIME {
             worker.replica.todo.notify_one();
-            tokio::task::yield_now().await;
-            (turn_calls, turn_start) = (0, ended);
+            fair::end_turn().await;
+            // Others may have had the thread for long.
+            (turn_calls, turn_start) = (0, Instant::now());
         }
     }
 }
