@@ -5,6 +5,7 @@
 mod batching;
 mod context;
 mod failing;
+mod fair;
 mod guarantees;
 mod life;
 mod numbers;

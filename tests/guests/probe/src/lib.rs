@@ -7,6 +7,7 @@
 //! |---|---|
 //! | `trap` `panic TEXT` `exit` | breaks off |
 //! | `loop` | computes for ever |
+//! | `spin ROUNDS` | computes that many rounds of a few instructions, answers their number |
 //! | `sleep MS` | waits |
 //! | `recurse` | calls itself without end |
 //! | `alloc BYTES` | takes memory and fills it, answers `ok` |
@@ -78,6 +79,7 @@ fn run(words: &[&str]) -> Option<Answer> {
         ["panic", text @ ..] => panic!("{}", text.join(" ")),
         ["exit"] => std::process::exit(3),
         ["loop"] => compute_for_ever(),
+        ["spin", rounds] => number((0..parse(rounds)).fold(0, |turns, _| std::hint::black_box(turns + 1))),
         ["recurse"] => number(recurse(1)),
         ["sleep", ms] => {
             #[expect(clippy::disallowed_methods, reason = "a guest that sleeps is what the test wants")]
