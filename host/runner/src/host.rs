@@ -86,6 +86,11 @@ impl GuestHost {
         self.shared.handles.restore(self.settle.drain(..).map(|settle| settle.task()));
     }
 
+    /// Bytes of what the call has published, answers not among them.
+    pub(crate) fn put_out_bytes(&self) -> u64 {
+        self.put_out.bytes
+    }
+
     fn work(&self, index: u32) -> Result<&Work, NoSuchMessage> {
         self.call.get(index as usize).ok_or(NoSuchMessage { index, count: self.call.len() as u32 })
     }
@@ -97,7 +102,6 @@ impl GuestHost {
     }
 }
 
-/// Bytes that a message counts against the limits of a call.
 /// What one call has put out.
 #[derive(Default)]
 struct PutOut {
@@ -123,6 +127,7 @@ impl PutOut {
     }
 }
 
+/// Bytes that a message counts against the limits of a call.
 fn size_of(message: &Message) -> u64 {
     let properties: usize = message.properties.iter().map(|(name, value)| name.len() + value.len()).sum();
     (message.payload.len() + message.key.as_ref().map_or(0, String::len) + properties) as u64

@@ -179,9 +179,13 @@ impl Worker {
     /// Without a pause from here to the end, so that nothing comes between the outputs and the verdicts.
     fn hand_on(&self, host: &mut GuestHost, tasks: &[Task], outcomes: Vec<Result<Answer, Failure>>, now: Instant) {
         let replica = &self.replica;
+        let mut put_out = host.put_out_bytes();
         let (works, published, settle) = host.end();
         let verdict = |(index, outcome): (usize, &Result<Answer, Failure>)| match outcome {
             Ok(answer) => {
+                if let Err(reason) = replica.count_answer(answer, &mut put_out) {
+                    return Verdict::Failed(Failure::Retry { reason, delay: None });
+                }
                 if let Some(reason) = replica.too_large(works.get(index), answer, index, published) {
                     return Verdict::Failed(Failure::Retry { reason, delay: None });
                 }
@@ -307,6 +311,19 @@ impl Replica {
             event_time: metadata.event_time(),
             ..Outgoing::default()
         })
+    }
+
+    /// Counts an answer towards what its call has put out, unless it is too much.
+    fn count_answer(&self, answer: &Answer, put_out: &mut u64) -> Result<(), String> {
+        let most = self.shared.facts.function.limits.output_bytes;
+        let bytes = *put_out + answer.as_ref().map_or(0, Vec::len) as u64;
+        if bytes > most {
+            return Err(format!(
+                "with its answer the call put out {bytes} bytes, of {most} allowed; raise spec.limits.outputBytes"
+            ));
+        }
+        *put_out = bytes;
+        Ok(())
     }
 
     /// Why an output of a message cannot be sent, if one is larger than its topic takes.

@@ -16,7 +16,7 @@ const NO_TIMEOUT: &str = "timeout: 600000";
 
 impl Rig {
     /// A function that reads the topic `in-NAME` and answers to `out-NAME`.
-    async fn deploy_named(&self, name: &str, spec: &str) -> Deployment {
+    pub(crate) async fn deploy_named(&self, name: &str, spec: &str) -> Deployment {
         let component = guest("probe-plain");
         let text = format!(
             "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: {name}}}\nspec:\n  wasm: {{location: {}}}\n  input: {{topics: [in-{name}]}}\n  output: {{topic: out-{name}}}\n  {spec}\n",
@@ -34,7 +34,7 @@ impl Rig {
     }
 
     /// Gives a function so many messages at once.
-    async fn give(&self, name: &str, payload: &str, count: usize) {
+    pub(crate) async fn give(&self, name: &str, payload: &str, count: usize) {
         let producer = self.to(name).await;
         let message = Outgoing { payload: payload.as_bytes(), ..Outgoing::default() };
         for left in (0..count).step_by(1_000).map(|sent| (count - sent).min(1_000)) {

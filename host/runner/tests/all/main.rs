@@ -8,6 +8,7 @@ mod failing;
 mod fair;
 mod guarantees;
 mod life;
+mod limits;
 mod numbers;
 mod ordering;
 mod rig;

@@ -18,6 +18,7 @@
 //! | `flood` | writes to standard output for ever |
 //! | `retry REASON MS` `reject TEXT` `fatal TEXT` | answers with an error |
 //! | `publish TOPIC TEXT` `produce TOPIC TEXT` `publish-now TOPIC TEXT` | publishes |
+//! | `publish-many TOPIC COUNT BYTES` | publishes so many of so many bytes, until it is refused |
 //! | `publish-for-ever TOPIC` `publish-now-for-ever TOPIC` | publishes on and on, whatever it is told |
 //! | `ack` `nack MS` `ack-handle N` | settles |
 //! | `metric NAME VALUE` | counts |
@@ -132,6 +133,11 @@ fn ask_host(words: &[&str]) -> Option<Answer> {
             Ok(id) => text(&format!("{}:{}", id.ledger, id.entry)),
             Err(error) => published(Err(error)),
         },
+        #[cfg(feature = "publish")]
+        ["publish-many", topic, count, bytes] => {
+            let message = message(&"x".repeat(parse(bytes) as usize));
+            published((0..parse(count)).try_for_each(|_| publish::publish(topic, &message)))
+        }
         #[cfg(feature = "publish")]
         ["publish-for-ever", topic] => loop {
             let _ = publish::publish(topic, &message("more"));
