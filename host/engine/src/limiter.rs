@@ -53,3 +53,38 @@ impl ResourceLimiter for Limiter {
         Ok(true)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: fn() -> pulselet_api::Limits =
+        || pulselet_api::Limits { memory_bytes: 1_000, table_elements: 10, ..Default::default() };
+
+    #[test]
+    fn memories_together_may_have_the_limit_and_not_a_byte_more() {
+        let mut limiter = Limiter::new(&LIMITS());
+        assert!(limiter.memory_growing(0, 600, None).unwrap());
+        assert!(limiter.memory_growing(0, 399, None).unwrap());
+        assert!(!limiter.memory_growing(399, 401, None).unwrap());
+        assert_eq!(
+            limiter.take_refusal().unwrap(),
+            "it asked for 1001 bytes of memory, of 1000 allowed; raise spec.limits.memory"
+        );
+        assert!(limiter.memory_growing(399, 400, None).unwrap(), "what was refused is not counted");
+        assert!(!limiter.memory_growing(600, usize::MAX, None).unwrap());
+    }
+
+    #[test]
+    fn each_table_may_have_the_limit_and_not_an_element_more() {
+        let mut limiter = Limiter::new(&LIMITS());
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(limiter.table_growing(0, 10, None).unwrap());
+        assert!(!limiter.has_refused());
+        assert!(!limiter.table_growing(10, 11, None).unwrap());
+        assert_eq!(
+            limiter.take_refusal().unwrap(),
+            "it asked for a table of 11 elements, of 10 allowed; raise spec.limits.tableElements"
+        );
+    }
+}

@@ -34,8 +34,8 @@ pub struct Options {
     /// Memory that mapped components without an instance may keep, by estimate; the least recently used are unloaded.
     /// Default 512 MiB.
     pub loaded_bytes: u64,
-    /// How often a running guest is looked at. It keeps a thread from others, and overruns its time-out, for two of these
-    /// at most. Default 2 ms.
+    /// How often a running guest is looked at. It keeps a thread from others for one of these at most; it overruns its
+    /// time-out for one at most, after the turns of those that it shares the thread with. Default 2 ms.
     pub epoch_tick: Duration,
     /// Largest component, in bytes. Default 64 MiB.
     pub max_artifact_bytes: u64,
