@@ -174,7 +174,7 @@ impl Inner {
         let attempts = attempts.with_retry_topic(facts.function.retry.retry_topic.clone());
         let machine = Settlement::new(policy(&facts.function), attempts);
         let (publish_now, publish_now_requests) = mpsc::channel(QUEUE);
-        let user_metrics = self.families.user.add(self.families.labels(&facts));
+        let (metrics, user_metrics) = self.families.add(&facts);
         let shared = Shared {
             facts: Arc::clone(&facts),
             topics: Arc::<topics::Topics>::default(),
@@ -188,15 +188,17 @@ impl Inner {
         let (status, status_out) = watch::channel(ReplicaStatus::default());
         let inputs = CancellationToken::new();
         let inbox = Inbox { arrivals, publish_now: publish_now_requests, commands };
-        let (broker, metrics, families) =
-            (Arc::clone(&self.options.broker), self.families.of(&facts), self.families.clone());
+        let (broker, families) = (Arc::clone(&self.options.broker), self.families.clone());
         tokio::spawn(inputs::keep_open(Arc::clone(&broker), Arc::clone(&facts), arrivals_in, inputs.clone()));
-        let job = move || async move {
+        let job = move || {
             let outputs = Outputs::new(broker);
-            let replica = Replica::new(shared, assigned, machine, outputs, flight, metrics, status, inputs);
-            Rc::new(replica).run(inbox).await;
-            families.user.remove(&user_metrics);
-            families.forget(&facts);
+            let exported = Arc::clone(&metrics);
+            // Put together before the task begins, which would keep room for all the parts.
+            let replica = Rc::new(Replica::new(shared, assigned, machine, outputs, flight, metrics, status, inputs));
+            async move {
+                replica.run(inbox).await;
+                families.remove(&exported, &user_metrics);
+            }
         };
         if !self.threads.spawn(job).await {
             return Err(DeployError::Stopping);

@@ -22,6 +22,7 @@ pub(crate) const COLD_START: (&str, &str) = (
     "From the first message for a component that is not loaded to its answer, in seconds.",
 );
 pub(crate) const COLD_START_BUCKETS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
+pub(crate) const CPU_SECONDS: (&str, &str) = ("pulselet_function_cpu_seconds_total", "Processor time of calls.");
 pub(crate) const DEAD_LETTERS: (&str, &str) =
     ("pulselet_function_dead_letters_total", "Messages stored in a dead letter topic.");
 pub(crate) const DROPPED: (&str, &str) = (
@@ -34,10 +35,6 @@ pub(crate) const LOG_LINES_DROPPED: (&str, &str) =
     ("pulselet_function_log_lines_dropped_total", "Log lines over the limit of the function.");
 pub(crate) const UNSETTLED: (&str, &str) =
     ("pulselet_function_unsettled_messages", "Messages in memory that are not settled.");
-pub(crate) const CPU: (&str, &str) = (
-    "pulselet_function_cpu_seconds_total",
-    "Processor time of the guest thread used by the function: its calls, and what its host does for them, in seconds.",
-);
 
 /// Numbers of a function's own: counters and gauges under this prefix, observations as Pulsar's summary.
 pub(crate) const USER_PREFIX: &str = "pulsar_function_user_metric_";

@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::{Counter, Gauge, Metric, MetricFamily, MetricType, Summary};
 
+use super::export::Labels;
 use super::names::USER_PREFIX;
-use super::summary::label_pairs;
 
 /// Most names a function may use; more are dropped, since each is a time series somebody pays for.
 const MAX_NAMES: usize = 100;
@@ -20,9 +20,8 @@ enum Value {
 }
 
 /// The numbers of one replica.
-#[derive(Debug, Default)]
 pub(crate) struct UserMetrics {
-    labels: Vec<String>,
+    labels: Labels,
     values: Mutex<BTreeMap<String, Value>>,
 }
 
@@ -77,19 +76,22 @@ fn is_name(name: &str) -> bool {
 
 /// Exports the numbers of all replicas.
 #[derive(Clone, Default)]
-pub(crate) struct UserMetricsCollector {
+pub(super) struct UserMetricsCollector {
     replicas: Arc<Mutex<Vec<Arc<UserMetrics>>>>,
 }
 
 impl UserMetricsCollector {
-    pub(crate) fn add(&self, labels: Vec<String>) -> Arc<UserMetrics> {
+    pub(super) fn add(&self, labels: Labels) -> Arc<UserMetrics> {
         let metrics = Arc::new(UserMetrics { labels, values: Mutex::default() });
         self.lock().push(Arc::clone(&metrics));
         metrics
     }
 
-    pub(crate) fn remove(&self, metrics: &Arc<UserMetrics>) {
-        self.lock().retain(|other| !Arc::ptr_eq(other, metrics));
+    pub(super) fn remove(&self, metrics: &Arc<UserMetrics>) {
+        let mut replicas = self.lock();
+        if let Some(at) = replicas.iter().position(|other| Arc::ptr_eq(other, metrics)) {
+            replicas.swap_remove(at);
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Arc<UserMetrics>>> {
@@ -119,9 +121,9 @@ impl Collector for UserMetricsCollector {
     }
 }
 
-fn export(value: Value, labels: &[String]) -> (&'static str, MetricType, Metric) {
+fn export(value: Value, labels: &Labels) -> (&'static str, MetricType, Metric) {
     let mut metric = Metric::default();
-    metric.set_label(label_pairs(labels));
+    metric.set_label(labels.pairs());
     match value {
         Value::Count(total) => {
             let mut counter = Counter::default();
@@ -156,7 +158,7 @@ mod tests {
         let registry = Registry::new();
         let collector = UserMetricsCollector::default();
         registry.register(Box::new(collector.clone())).unwrap();
-        let metrics = collector.add(["t", "t/n", "f", "0", "c", "t/n/f"].map(str::to_owned).to_vec());
+        let metrics = collector.add(Labels { facts: super::super::tests::facts(), cluster: Arc::from("c") });
         metrics.count("words", 2.0);
         metrics.count("words", 3.0);
         metrics.count("words", f64::NAN);
@@ -167,7 +169,7 @@ mod tests {
             metrics.count(&format!("n{n}"), 1.0);
         }
         let text = TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-        let labels = r#"tenant="t",namespace="t/n",name="f",instance_id="0",cluster="c",fqfn="t/n/f""#;
+        let labels = r#"cluster="c",fqfn="t/n/f",instance_id="0",name="f",namespace="t/n",tenant="t""#;
         assert!(text.contains(&format!("pulsar_function_user_metric_words{{{labels}}} 5")), "{text}");
         assert!(text.contains("pulsar_function_user_metric_size_sum"), "{text}");
         assert!(!text.contains("bad name"));
