@@ -4,7 +4,8 @@ use std::thread::{self, JoinHandle};
 use async_trait::async_trait;
 use pulselet_broker::topic::{Pattern, TopicName};
 use pulselet_broker::{
-    Broker, Consumer, ConsumerOptions, Error, InitialPosition, Producer, ProducerOptions, Result, SubscriptionStats,
+    Broker, Changes, Consumer, ConsumerOptions, Error, InitialPosition, Producer, ProducerOptions, Result,
+    SubscriptionStats, Watched,
 };
 
 use crate::consumer::EmbeddedConsumer;
@@ -15,7 +16,7 @@ use crate::producer::EmbeddedProducer;
 use crate::registry::Partitions;
 use crate::store::Store;
 use crate::topic::log::CacheBudget;
-use crate::{lock, reader, writer};
+use crate::{lock, reader, watch, writer};
 
 /// A broker in this process. Clones are handles of the same one; when the last is dropped, the broker stops as if by
 /// [`EmbeddedBroker::abort`].
@@ -63,6 +64,7 @@ impl EmbeddedBroker {
         let topics: Vec<_> = {
             let mut registry = lock(&core.registry);
             registry.ended.get_or_insert(Error::Closed);
+            registry.watches.ended();
             registry.topics.values().cloned().collect()
         };
         topics.iter().for_each(|topic| topic.refuse_users(&Error::Closed));
@@ -150,6 +152,10 @@ impl Broker for EmbeddedBroker {
 
     async fn topics(&self, pattern: &Pattern) -> Result<Vec<TopicName>> {
         Ok(self.core().live()?.matching(pattern))
+    }
+
+    fn watch(&self, watched: Watched) -> Changes {
+        watch::watch(self.core(), watched)
     }
 
     async fn create_subscription(&self, topic: &TopicName, subscription: &str, from: InitialPosition) -> Result<()> {

@@ -109,6 +109,7 @@ impl Core {
         let mut registry = lock(&self.registry);
         registry.progress.fail(error);
         registry.ended.get_or_insert_with(|| error.clone());
+        registry.watches.ended();
         let topics: Vec<_> = registry.topics.values().cloned().collect();
         drop(registry);
         topics.iter().for_each(|topic| topic.end(error));

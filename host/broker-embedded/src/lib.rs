@@ -3,7 +3,8 @@
 //!
 //! - `broker`: [`EmbeddedBroker`], the handle; with `consumer` and `producer`, the handles it gives out
 //! - `options`: [`Options`], [`Storage`], [`Retention`]; `error`: [`OpenError`]
-//! - `registry`: which topics there are; `topic`: one of them; `subscription`: who reads it and how far
+//! - `registry`: which topics there are; `watch`: who is told when that changes
+//! - `topic`: one of them; `subscription`: who reads it and how far
 //! - `writer`: the thread that saves what changed, in group commits; `store`: what it writes
 //! - `reader`: the thread that reads for consumers that have fallen behind, and keeps time for delays
 //! - `core`: what all of them share
@@ -46,6 +47,7 @@ mod registry;
 mod store;
 mod subscription;
 mod topic;
+mod watch;
 mod writer;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

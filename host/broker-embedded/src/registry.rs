@@ -10,6 +10,7 @@ use crate::topic::Topic;
 use crate::topic::log::Log;
 use crate::topic::producers::Producers;
 use crate::topic::progress::Progress;
+use crate::watch::Watches;
 
 /// Which topics there are.
 #[derive(Debug, Default)]
@@ -19,6 +20,7 @@ pub(crate) struct Registry {
     /// Numbers of partitions that are not saved; `None` for a topic that is gone.
     unsaved: BTreeMap<TopicName, Option<u32>>,
     pub(crate) progress: Progress,
+    pub(crate) watches: Watches,
     /// Why nothing can be done any more.
     pub(crate) ended: Option<Error>,
 }
@@ -56,7 +58,9 @@ impl Registry {
             // All partitions exist from the start, so this one is beyond the last.
             return Err(Error::TopicNotFound(name.clone()));
         }
-        Ok((self.create(core, name), true))
+        let topic = self.create(core, name);
+        self.watches.came_or_went(&name.without_partition());
+        Ok((topic, true))
     }
 
     fn create(&mut self, core: &Core, name: &TopicName) -> Arc<Topic> {
@@ -95,6 +99,7 @@ impl Registry {
         if !new.is_empty() {
             self.partitioned.insert(name.clone(), partitions);
             self.change(core, name, Some(partitions));
+            self.watches.repartitioned(name);
         }
         let old = if present > 0 { self.topics.get(&name.with_partition(0)).cloned() } else { None };
         Ok(Partitions { new, old })
@@ -116,6 +121,9 @@ impl Registry {
         }
         if self.partitioned.remove(name).is_some() {
             self.change(core, name, None);
+            self.watches.repartitioned(name);
+        } else {
+            self.watches.came_or_went(&name.without_partition());
         }
         Ok(topics)
     }

@@ -43,7 +43,8 @@ pub(crate) struct Topic {
 pub(crate) struct State {
     pub(crate) log: Log,
     pub(crate) producers: Producers,
-    pub(crate) subscriptions: BTreeMap<Arc<str>, Subscription>,
+    /// Boxed, since a tree has room for eleven where most topics have one.
+    pub(crate) subscriptions: BTreeMap<Arc<str>, Box<Subscription>>,
     pub(crate) progress: Progress,
     /// Subscriptions that were removed and are still on disk: id and name.
     removed: Vec<(u64, Arc<str>)>,
@@ -125,10 +126,10 @@ impl Topic {
             };
             let name: Arc<str> = Arc::from(name);
             let subscription = Subscription::new(core.new_id(), Arc::clone(&name), self.partition(), at);
-            state.subscriptions.insert(name, subscription);
+            state.subscriptions.insert(name, Box::new(subscription));
             self.changed(state, core);
         }
-        state.subscriptions.get_mut(name)
+        state.subscriptions.get_mut(name).map(|subscription| &mut **subscription)
     }
 
     /// Makes a subscription; resolves when it is saved.
@@ -198,7 +199,7 @@ impl State {
     /// Lets go of cached entries that no connected consumer will be sent.
     fn evict(&mut self) {
         let readers = self.subscriptions.values().filter(|subscription| subscription.has_consumers());
-        let wanted = readers.map(Subscription::read).min().unwrap_or(u64::MAX);
+        let wanted = readers.map(|subscription| subscription.read()).min().unwrap_or(u64::MAX);
         self.log.evict(wanted);
     }
 

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use futures::stream::BoxStream;
 
 use crate::topic::{Pattern, TopicName};
 use crate::{Consumer, ConsumerOptions, Producer, ProducerOptions, Result};
@@ -45,6 +46,13 @@ pub trait Broker: Send + Sync + 'static {
     /// Existing topics that match, without partition suffixes, sorted.
     async fn topics(&self, pattern: &Pattern) -> Result<Vec<TopicName>>;
 
+    /// Tells of changes that happen from now on, so that nobody has to look again and again: whoever watches first and
+    /// looks then misses nothing. Others' changes wake nobody. How a broker learns of them is its own affair: one that
+    /// is not told of partitions looks for all that is watched at once.
+    ///
+    /// Dropping the stream ends the watch.
+    fn watch(&self, watched: Watched) -> Changes;
+
     /// Makes a subscription without a consumer, so that messages are kept for it from now on. Nothing happens if it
     /// exists.
     async fn create_subscription(
@@ -67,6 +75,19 @@ pub trait Broker: Send + Sync + 'static {
     /// [`Error::TopicNotFound`](crate::Error::TopicNotFound).
     async fn delete_topic(&self, topic: &TopicName) -> Result<()>;
 }
+
+/// What somebody wants to be told of.
+#[derive(Clone, Debug, Default)]
+pub struct Watched {
+    /// These topics have got another number of partitions: [`Broker::partitions`] answers otherwise.
+    pub partitions_of: Vec<TopicName>,
+    /// Topics that match were made or removed, or have got another number of partitions.
+    pub matching: Option<Pattern>,
+}
+
+/// Each item says that something has changed since the last one; many changes may be one item, and an item may come
+/// without need, as after a connection was lost. An error is the last item: nothing can be learned any more.
+pub type Changes = BoxStream<'static, Result<()>>;
 
 /// Where a subscription stands.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -24,6 +24,7 @@ pub mod redelivery;
 pub mod seek;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -207,6 +208,14 @@ macro_rules! conformance_suite {
                 a_publish_after_subscribe_at_latest_arrives
                 a_restart_keeps_topics_cursors_and_backlogs
                 a_closed_handle_says_so
+            }
+            watch {
+                a_new_topic_is_told_to_those_whose_pattern_it_matches
+                a_removed_topic_is_told_to_those_whose_pattern_it_matched
+                new_partitions_are_told_to_those_who_watch_the_topic
+                new_partitions_are_told_to_those_whose_pattern_matches
+                other_topics_wake_nobody
+                what_changes_before_anybody_asks_is_told
             }
         }
     };

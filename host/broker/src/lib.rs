@@ -23,7 +23,7 @@ pub mod routing;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 
-pub use broker::{Broker, SubscriptionStats};
+pub use broker::{Broker, Changes, SubscriptionStats, Watched};
 pub use consumer::{Consumer, ConsumerOptions, Event, InitialPosition, SeekTo, SubscriptionType};
 pub use entry::{Entry, Message, MessageId, Position};
 pub use error::Error;

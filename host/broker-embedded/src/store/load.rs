@@ -74,7 +74,7 @@ impl Store {
             for (name, row, acks) in subscriptions.remove(&id).unwrap_or_default() {
                 let (name, cursor): (Arc<str>, _) = (Arc::from(name), Cursor::load(&row, acks));
                 let subscription = Subscription::load(row.id, Arc::clone(&name), partition, cursor, false);
-                topic.lock().subscriptions.insert(name, subscription);
+                topic.lock().subscriptions.insert(name, Box::new(subscription));
             }
             registry.topics.insert(name, Arc::new(topic));
         }

@@ -98,6 +98,8 @@ impl Subscription {
                 return Err(Refusal::Type { present, wanted: type_name(wanted).to_owned() });
             }
         }
+        // Mostly there is one only, and a vector makes room for four by itself.
+        self.consumers.reserve_exact(1);
         self.consumers.push(consumer);
         match &self.sharing {
             Sharing::Exclusive(_) => {

@@ -10,7 +10,6 @@ use super::{State, Topic};
 use crate::core::Core;
 use crate::reader::Read;
 use crate::store::tables::Place;
-use crate::subscription::Subscription;
 use crate::subscription::connected::Connected;
 use crate::subscription::settle::{Acked, Extent};
 use crate::subscription::sharing::Refusal;
@@ -234,7 +233,7 @@ impl Topic {
 
     fn after_dispatch(self: &Arc<Self>, state: &mut State, core: &Core) {
         state.evict();
-        let due = state.subscriptions.values().filter_map(Subscription::next_due).min();
+        let due = state.subscriptions.values().filter_map(|subscription| subscription.next_due()).min();
         if let Some(due) = due
             && state.wake_at.is_none_or(|wake_at| due < wake_at)
         {
