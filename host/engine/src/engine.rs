@@ -2,6 +2,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use pulselet_api::{ComponentRef, Limits, World};
+use tokio::sync::watch;
 
 use crate::shared::Shared;
 use crate::slots::{Slot, Source};
@@ -48,6 +49,11 @@ impl<H: HostCalls> Engine<H> {
     /// What it holds and has done so far.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// How many instances wait for a place, as it changes: whoever holds one without need should end it.
+    pub fn waiting(&self) -> watch::Receiver<u32> {
+        self.shared.admissions.watch()
     }
 
     /// Obtains a component, looks whether it may run, and compiles it unless that was done before. Afterwards its code is

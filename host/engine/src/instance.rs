@@ -200,14 +200,18 @@ async fn admit<H>(shared: &Shared<H>, admission: &Arc<Semaphore>, places: u32) -
         Err(TryAcquireError::Closed) => return Err(Fault::Host("the engine is closed".into())),
         Err(TryAcquireError::NoPermits) => {}
     }
+    let _waiting = shared.admissions.wait();
     let waited = Arc::clone(admission).acquire_many_owned(places);
     match tokio::time::timeout(shared.admission_timeout, waited).await {
         Ok(Ok(place)) => Ok(place),
         Ok(Err(_)) => Err(Fault::Host("the engine is closed".into())),
-        Err(_) => Err(Fault::Host(format!(
-            "no instance ended within {:?} to make place for another; raise max instances",
-            shared.admission_timeout
-        ))),
+        Err(_) => {
+            shared.admissions.timed_out();
+            Err(Fault::Host(format!(
+                "no instance ended within {:?} to make place for another; raise max instances",
+                shared.admission_timeout
+            )))
+        }
     }
 }
 

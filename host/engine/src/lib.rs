@@ -14,6 +14,7 @@
 //! `residency` say what is there, `imports` is the host's side of the contract, `ticker` interrupts, `budgets` says how
 //! much fits. [`flight`] notes what a process was doing when it died.
 
+mod admissions;
 mod artifacts;
 mod assigned;
 mod bindings;

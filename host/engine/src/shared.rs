@@ -9,6 +9,7 @@ use pulselet_api::{Digest, Limits};
 use tokio::sync::Semaphore;
 use wasmtime::component::Linker;
 
+use crate::admissions::Admissions;
 use crate::artifacts::ArtifactStore;
 use crate::budgets::HostLimits;
 use crate::code::Code;
@@ -39,6 +40,7 @@ pub(crate) struct Shared<H: 'static> {
     /// Places for instances.
     pub(crate) admission: Arc<Semaphore>,
     pub(crate) admission_timeout: Duration,
+    pub(crate) admissions: Admissions,
     pub(crate) ticker: Ticker,
     budgets: Budgets,
     baseline: Option<TierEngine<H>>,
@@ -134,6 +136,7 @@ impl<H: HostCalls> Shared<H> {
                 loading: Arc::new(Semaphore::new(budgets.loaded as usize)),
                 admission: Arc::new(Semaphore::new(budgets.instances as usize)),
                 admission_timeout: options.admission_timeout,
+                admissions: Admissions::new(),
                 ticker,
                 budgets,
                 baseline,
@@ -155,6 +158,7 @@ impl<H: HostCalls> Shared<H> {
         let Counters { loads, compiled: [winch, cranelift], refused_files, reverified, collected_bytes } =
             &self.counters;
         let (kept_bytes, kept) = self.residency.kept();
+        let (waiting, waits, waited, wait_timeouts) = self.admissions.counts();
         let taken =
             |all: u32, left: &Semaphore| all.saturating_sub(u32::try_from(left.available_permits()).unwrap_or(all));
         Stats {
@@ -162,6 +166,10 @@ impl<H: HostCalls> Shared<H> {
             kept: u32::try_from(kept).unwrap_or(u32::MAX),
             kept_bytes,
             places: taken(self.budgets.instances, &self.admission),
+            waiting,
+            waits,
+            waited,
+            wait_timeouts,
             loads: count(loads),
             evictions: count(&self.residency.evictions),
             compiled_by_winch: count(winch),

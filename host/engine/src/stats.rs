@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// What an engine holds, and what it has done since it was started.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -10,6 +12,14 @@ pub struct Stats {
     pub kept_bytes: u64,
     /// Places that instances take.
     pub places: u32,
+    /// Instances that wait for a place now.
+    pub waiting: u32,
+    /// Times one had to wait.
+    pub waits: u64,
+    /// How long they have waited together.
+    pub waited: Duration,
+    /// Times one waited in vain.
+    pub wait_timeouts: u64,
     /// Times a component was mapped.
     pub loads: u64,
     /// Times one was let go to make room.

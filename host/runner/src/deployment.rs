@@ -1,26 +1,46 @@
 //! A function that was deployed: its replicas as others see them.
 
-use std::sync::Arc;
+mod condition;
+mod update;
+
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use pulselet_api::Resolved;
 use pulselet_engine::Assigned;
-use tokio::sync::{Mutex, mpsc, watch};
+use tokio::sync::{Mutex, mpsc, oneshot, watch};
 
 use crate::host::GuestHost;
 use crate::replica::Command;
+use crate::replica::revision::Revision;
 use crate::replica::status::{Phase, ReplicaStatus};
 use crate::runner::{DeployError, Inner};
+use condition::Conditions;
+pub use condition::{Condition, ConditionKind};
+pub use update::Updated;
 
 /// A function and its replicas. Dropping it ends them at once: calls under way are broken off, and their messages come
 /// again.
 pub struct Deployment {
+    deployed: Arc<Deployed>,
+}
+
+/// What a deployment is, also to those who watch over it.
+struct Deployed {
     runner: Arc<Inner>,
-    function: Resolved,
-    assigned: Arc<Assigned<GuestHost>>,
-    /// Empty while paused. Locked for as long as replicas are started or drained.
-    replicas: Mutex<()>,
-    running: std::sync::Mutex<Vec<ReplicaHandle>>,
+    /// What runs, and what ran before the last update.
+    revisions: std::sync::Mutex<Revisions>,
+    /// Locked for as long as replicas are started, swapped or drained.
+    changing: Mutex<()>,
+    /// Empty while paused.
+    replicas: std::sync::Mutex<Vec<ReplicaHandle>>,
+    conditions: std::sync::Mutex<Conditions>,
+}
+
+struct Revisions {
+    current: Revision,
+    before: Option<Revision>,
 }
 
 /// A replica on its thread.
@@ -28,27 +48,52 @@ pub struct Deployment {
 pub(crate) struct ReplicaHandle {
     commands: mpsc::Sender<Command>,
     status: watch::Receiver<ReplicaStatus>,
+    live: Arc<AtomicU32>,
 }
 
 impl ReplicaHandle {
-    pub(crate) fn new(commands: mpsc::Sender<Command>, status: watch::Receiver<ReplicaStatus>) -> Self {
-        Self { commands, status }
+    pub(crate) fn new(
+        commands: mpsc::Sender<Command>,
+        status: watch::Receiver<ReplicaStatus>,
+        live: Arc<AtomicU32>,
+    ) -> Self {
+        Self { commands, status, live }
+    }
+
+    /// False if it has stopped.
+    async fn swap(&self, revision: &Revision) -> bool {
+        let (done, is_done) = oneshot::channel();
+        let swap = Command::Swap { revision: revision.clone(), done };
+        self.commands.send(swap).await.is_ok() && is_done.await.is_ok()
     }
 }
 
 impl Deployment {
     pub(crate) fn new(runner: Arc<Inner>, function: Resolved, assigned: Arc<Assigned<GuestHost>>) -> Self {
-        Self { runner, function, assigned, replicas: Mutex::default(), running: std::sync::Mutex::default() }
+        let current = Revision { number: 1, function: Arc::new(function), assigned, trial: None };
+        let deployed = Deployed {
+            runner,
+            revisions: std::sync::Mutex::new(Revisions { current, before: None }),
+            changing: Mutex::default(),
+            replicas: std::sync::Mutex::default(),
+            conditions: std::sync::Mutex::default(),
+        };
+        Self { deployed: Arc::new(deployed) }
     }
 
-    /// What was declared.
-    pub fn function(&self) -> &Resolved {
-        &self.function
+    /// What is declared now.
+    pub fn function(&self) -> Arc<Resolved> {
+        self.deployed.current().function
     }
 
-    /// What runs.
-    pub fn component(&self) -> &Assigned<GuestHost> {
-        &self.assigned
+    /// What runs now.
+    pub fn component(&self) -> Arc<Assigned<GuestHost>> {
+        self.deployed.current().assigned
+    }
+
+    /// Whether it is declared not to run.
+    pub fn is_paused(&self) -> bool {
+        self.function().paused
     }
 
     /// Starts the replicas if they are paused; nothing happens otherwise.
@@ -56,12 +101,8 @@ impl Deployment {
     /// # Errors
     /// When a replica's state on disk cannot be used, or the runner is ending.
     pub async fn resume(&self) -> Result<(), DeployError> {
-        let _one_at_a_time = self.replicas.lock().await;
-        if self.handles().is_empty() {
-            let replicas = self.runner.start_replicas(&self.function, &self.assigned).await?;
-            *self.running() = replicas;
-        }
-        Ok(())
+        let _one_at_a_time = self.deployed.changing.lock().await;
+        self.deployed.start().await
     }
 
     /// Finishes and settles what is being called, then closes everything; the rest goes back to the broker, and so does
@@ -71,26 +112,22 @@ impl Deployment {
     /// # Cancel safety
     /// Replicas that were told to drain do so if this is dropped.
     pub async fn pause(&self, grace: Duration) {
-        let _one_at_a_time = self.replicas.lock().await;
-        let replicas = self.handles();
-        for replica in &replicas {
-            replica.commands.send(Command::Drain { grace }).await.ok();
-        }
-        for replica in replicas {
-            let mut status = replica.status;
-            status.wait_for(|status| status.phase == Phase::Stopped).await.ok();
-        }
-        self.running().clear();
+        let _one_at_a_time = self.deployed.changing.lock().await;
+        self.deployed.drain(grace).await;
     }
 
     /// The state of each replica, by ordinal; empty while paused.
     pub fn status(&self) -> Vec<ReplicaStatus> {
-        self.handles().iter().map(|replica| replica.status.borrow().clone()).collect()
+        let status = |replica: &ReplicaHandle| {
+            let instances = replica.live.load(Ordering::Relaxed);
+            ReplicaStatus { instances, ..replica.status.borrow().clone() }
+        };
+        self.deployed.handles().iter().map(status).collect()
     }
 
     /// Waits until every replica is subscribed; false if one stopped before, or the function is paused.
     pub async fn ready(&self) -> bool {
-        let replicas = self.handles();
+        let replicas = self.deployed.handles();
         for replica in &replicas {
             let mut status = replica.status.clone();
             let reached = status.wait_for(|status| status.phase != Phase::Starting).await;
@@ -103,13 +140,15 @@ impl Deployment {
 
     /// True when every replica is subscribed now.
     pub fn is_ready(&self) -> bool {
-        let replicas = self.handles();
+        let replicas = self.deployed.handles();
         !replicas.is_empty() && replicas.iter().all(|replica| replica.status.borrow().phase == Phase::Ready)
     }
 
-    /// Waits until a replica stops by itself (the function returned `fatal`), and says why. Never while paused.
+    /// Waits until a replica stops by itself (the function returned `fatal`), and says why. Never while paused. Replicas
+    /// that are started later are not waited for.
     pub async fn stopped(&self) -> String {
-        let waits: Vec<_> = self.handles().into_iter().map(|replica| Box::pin(reason_of_stop(replica))).collect();
+        let waits: Vec<_> =
+            self.deployed.handles().into_iter().map(|replica| Box::pin(reason_of_stop(replica))).collect();
         if waits.is_empty() {
             return std::future::pending().await;
         }
@@ -118,19 +157,48 @@ impl Deployment {
 
     /// True when no replica has anything in hand.
     pub fn is_idle(&self) -> bool {
-        self.handles().iter().all(|replica| {
+        self.deployed.handles().iter().all(|replica| {
             let status = replica.status.borrow();
             status.phase == Phase::Stopped || (status.is_idle && status.unsettled == 0)
         })
     }
+}
+
+impl Deployed {
+    fn current(&self) -> Revision {
+        held(&self.revisions).current.clone()
+    }
 
     fn handles(&self) -> Vec<ReplicaHandle> {
-        self.running().clone()
+        held(&self.replicas).clone()
     }
 
-    fn running(&self) -> std::sync::MutexGuard<'_, Vec<ReplicaHandle>> {
-        self.running.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// With [`Deployed::changing`] held.
+    async fn start(&self) -> Result<(), DeployError> {
+        if self.handles().is_empty() {
+            let replicas = self.runner.start_replicas(&self.current()).await?;
+            *held(&self.replicas) = replicas;
+        }
+        Ok(())
     }
+
+    /// With [`Deployed::changing`] held.
+    async fn drain(&self, grace: Duration) {
+        let replicas = self.handles();
+        for replica in &replicas {
+            replica.commands.send(Command::Drain { grace }).await.ok();
+        }
+        for replica in replicas {
+            let mut status = replica.status;
+            status.wait_for(|status| status.phase == Phase::Stopped).await.ok();
+        }
+        held(&self.replicas).clear();
+    }
+}
+
+/// What these locks guard is whole at any moment, also after a panic.
+fn held<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 async fn reason_of_stop(replica: ReplicaHandle) -> String {

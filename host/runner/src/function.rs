@@ -23,7 +23,7 @@ impl Secrets for NoSecrets {
 
 /// What one replica knows of itself.
 pub(crate) struct Facts {
-    pub(crate) function: Resolved,
+    pub(crate) function: Arc<Resolved>,
     pub(crate) replica: u32,
     pub(crate) secrets: Arc<dyn Secrets>,
     /// Where the replica keeps what outlives the process; `None` keeps it in memory.

@@ -1,6 +1,7 @@
 //! What a guest may ask for, answered from the messages of its call and the declaration of its function.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -42,6 +43,8 @@ pub(crate) struct Shared {
     pub(crate) user_metrics: Arc<UserMetrics>,
     pub(crate) handles: Handles,
     pub(crate) publish_now: mpsc::Sender<PublishNow>,
+    /// Instances that live.
+    pub(crate) live: Arc<AtomicU32>,
 }
 
 /// The host's side of one instance.
@@ -57,6 +60,7 @@ pub struct GuestHost {
 
 impl GuestHost {
     pub(crate) fn new(shared: Shared) -> Self {
+        shared.live.fetch_add(1, Ordering::Relaxed);
         Self {
             shared,
             call: Vec::new(),
@@ -86,6 +90,11 @@ impl GuestHost {
         self.shared.handles.restore(self.settle.drain(..).map(|settle| settle.task()));
     }
 
+    /// What a call may use.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.facts.function.limits
+    }
+
     /// Bytes of what the call has published, answers not among them.
     pub(crate) fn put_out_bytes(&self) -> u64 {
         self.put_out.bytes
@@ -99,6 +108,12 @@ impl GuestHost {
         let work = self.work(index)?;
         let missing = NoSuchMessage { index, count: self.call.len() as u32 };
         Ok((&work.entry, work.entry.messages.get(work.at).ok_or(missing)?))
+    }
+}
+
+impl Drop for GuestHost {
+    fn drop(&mut self) {
+        self.shared.live.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -7,7 +7,7 @@
 //! - `host`: what a guest may ask for ([`GuestHost`])
 //! - `journal`, `flight`: attempts, and calls under way, that outlive the process
 //! - `metrics`, `log`: what goes out about a function
-//! - `threads`: where guests run
+//! - `threads`: where guests run; `parking`: where instances wait for work
 //! - `fair`: which of them runs next
 //!
 //! Start at `replica::Replica::run`. Does not know which broker it is given, nor Kubernetes.
@@ -24,13 +24,14 @@ mod journal;
 mod log;
 mod metrics;
 mod outputs;
+mod parking;
 mod replica;
 mod runner;
 mod settlement;
 mod threads;
 mod topics;
 
-pub use deployment::Deployment;
+pub use deployment::{Condition, ConditionKind, Deployment, Updated};
 pub use function::{NoSecrets, Secrets};
 pub use host::GuestHost;
 pub use replica::status::{Phase, ReplicaStatus};

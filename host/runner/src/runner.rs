@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use prometheus::Registry;
-use pulselet_api::{Guarantee, Resolved};
+use pulselet_api::{FunctionName, Guarantee, Resolved};
 use pulselet_broker::Broker;
 use pulselet_engine::{AssignError, Assigned, Engine, Grants};
 use tokio::sync::{mpsc, watch};
@@ -19,7 +19,9 @@ use crate::host::{GuestHost, Shared};
 use crate::journal::Journal;
 use crate::log::{self, FunctionLog};
 use crate::metrics::Families;
+use crate::metrics::engine::EngineCollector;
 use crate::outputs::Outputs;
+use crate::replica::revision::Revision;
 use crate::replica::status::ReplicaStatus;
 use crate::replica::{Inbox, Replica};
 use crate::settlement::attempts::Attempts;
@@ -71,6 +73,19 @@ pub enum DeployError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// An update is of another function.
+    #[error("this is the declaration of {found}, and {running} is running; deploy it as a function of its own")]
+    OtherFunction {
+        /// Which one was to be updated.
+        running: FunctionName,
+        /// Which one was declared.
+        found: FunctionName,
+    },
+    /// There is nothing to go back to.
+    #[error(
+        "function {0} was not updated since it was deployed, or was taken back already: there is no component before"
+    )]
+    NothingBefore(FunctionName),
     /// The runner is ending.
     #[error("the runner is stopping")]
     Stopping,
@@ -107,7 +122,8 @@ impl Runner {
     /// When a thread cannot be started or the metrics are registered already.
     pub fn new(options: Options) -> Result<Self, StartError> {
         let families = Families::register(&options.registry, &options.cluster)?;
-        let threads = GuestThreads::start(options.guest_threads)?;
+        options.registry.register(Box::new(EngineCollector::new(options.engine.clone())?))?;
+        let threads = GuestThreads::start(options.guest_threads, &options.engine.waiting())?;
         Ok(Self { inner: Arc::new(Inner { options, families, threads }) })
     }
 
@@ -118,7 +134,7 @@ impl Runner {
     /// When the component is missing, is not what was declared or needs what was not granted.
     pub async fn deploy(&self, function: Resolved, base_dir: &Path) -> Result<Deployment, DeployError> {
         let deployment = self.prepare(function, base_dir).await?;
-        if !deployment.function().paused {
+        if !deployment.is_paused() {
             deployment.resume().await?;
         }
         Ok(deployment)
@@ -136,22 +152,24 @@ impl Runner {
 
 impl Inner {
     /// Starts all replicas of a function.
-    pub(crate) async fn start_replicas(
-        &self,
-        function: &Resolved,
-        assigned: &Arc<Assigned<GuestHost>>,
-    ) -> Result<Vec<ReplicaHandle>, DeployError> {
+    pub(crate) async fn start_replicas(&self, revision: &Revision) -> Result<Vec<ReplicaHandle>, DeployError> {
+        let function = &revision.function;
         let mut replicas = Vec::new();
         for replica in 0..function.replicas.get() {
             let state_dir = self.options.state_dir.as_ref().map(|dir| state_dir(dir, function, replica));
             let secrets = Arc::clone(&self.options.secrets);
-            let facts = Arc::new(Facts { function: function.clone(), replica, secrets, state_dir });
-            replicas.push(self.start(facts, Arc::clone(assigned)).await?);
+            let facts = Arc::new(Facts { function: Arc::clone(function), replica, secrets, state_dir });
+            replicas.push(self.start(facts, revision.clone()).await?);
         }
         Ok(replicas)
     }
 
-    async fn assign(&self, function: &Resolved, base_dir: &Path) -> Result<Arc<Assigned<GuestHost>>, DeployError> {
+    /// Verifies the component of a function.
+    pub(crate) async fn assign(
+        &self,
+        function: &Resolved,
+        base_dir: &Path,
+    ) -> Result<Arc<Assigned<GuestHost>>, DeployError> {
         let grants = Grants {
             publish: !function.publish.is_empty(),
             settle: function.guarantee == Guarantee::Manual,
@@ -165,7 +183,7 @@ impl Inner {
         Ok(Arc::new(assigned?))
     }
 
-    async fn start(&self, facts: Arc<Facts>, assigned: Arc<Assigned<GuestHost>>) -> Result<ReplicaHandle, DeployError> {
+    async fn start(&self, facts: Arc<Facts>, revision: Revision) -> Result<ReplicaHandle, DeployError> {
         let (attempts, flight) = open_attempts(&facts)?;
         let (log, lines) = FunctionLog::new(Arc::clone(&facts));
         if let (Some(lines), Some(topic)) = (lines, facts.function.log_topic.clone()) {
@@ -182,7 +200,9 @@ impl Inner {
             user_metrics: Arc::clone(&user_metrics),
             handles: machine.handles(),
             publish_now,
+            live: Arc::default(),
         };
+        let live = Arc::clone(&shared.live);
         let (arrivals_in, arrivals) = mpsc::channel(QUEUE);
         let (commands_in, commands) = mpsc::channel(QUEUE);
         let (status, status_out) = watch::channel(ReplicaStatus::default());
@@ -194,7 +214,7 @@ impl Inner {
             let outputs = Outputs::new(broker);
             let exported = Arc::clone(&metrics);
             // Put together before the task begins, which would keep room for all the parts.
-            let replica = Rc::new(Replica::new(shared, assigned, machine, outputs, flight, metrics, status, inputs));
+            let replica = Rc::new(Replica::new(shared, revision, machine, outputs, flight, metrics, status, inputs));
             async move {
                 replica.run(inbox).await;
                 families.remove(&exported, &user_metrics);
@@ -203,7 +223,7 @@ impl Inner {
         if !self.threads.spawn(job).await {
             return Err(DeployError::Stopping);
         }
-        Ok(ReplicaHandle::new(commands_in, status_out))
+        Ok(ReplicaHandle::new(commands_in, status_out, live))
     }
 }
 

@@ -6,8 +6,10 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 
-use tokio::sync::mpsc;
-use tokio::task::LocalSet;
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinSet, LocalSet};
+
+use crate::parking::Parking;
 
 type Job = Box<dyn FnOnce() -> Pin<Box<dyn Future<Output = ()>>> + Send>;
 
@@ -22,18 +24,16 @@ pub(crate) struct GuestThreads {
 }
 
 impl GuestThreads {
-    pub(crate) fn start(count: NonZeroUsize) -> std::io::Result<Self> {
+    /// `waiting`: how many wait for the place of an instance.
+    pub(crate) fn start(count: NonZeroUsize, waiting: &watch::Receiver<u32>) -> std::io::Result<Self> {
         let mut threads = Self { queues: Vec::new(), handles: Vec::new(), next: AtomicUsize::new(0) };
         for number in 0..count.get() {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-            let (queue, mut jobs) = mpsc::channel::<Job>(WAITING_JOBS);
+            let (queue, jobs) = mpsc::channel::<Job>(WAITING_JOBS);
+            let waiting = waiting.clone();
             let handle = std::thread::Builder::new().name(format!("guest-{number}")).spawn(move || {
                 let local = LocalSet::new();
-                local.spawn_local(async move {
-                    while let Some(job) = jobs.recv().await {
-                        tokio::task::spawn_local(job());
-                    }
-                });
+                local.spawn_local(serve(jobs, waiting));
                 // Ends when the queue is closed and every job on this thread has ended.
                 runtime.block_on(local);
             })?;
@@ -53,6 +53,22 @@ impl GuestThreads {
         let Some(queue) = self.queues.get(turn % self.queues.len().max(1)) else { return false };
         queue.send(Box::new(move || Box::pin(job()))).await.is_ok()
     }
+}
+
+async fn serve(mut jobs: mpsc::Receiver<Job>, waiting: watch::Receiver<u32>) {
+    let looked_after = tokio::task::spawn_local(Parking::here().look_after(waiting));
+    let mut running = JoinSet::new();
+    loop {
+        tokio::select! {
+            job = jobs.recv() => match job {
+                Some(job) => drop(running.spawn_local(job())),
+                None => break,
+            },
+            Some(_) = running.join_next() => {}
+        }
+    }
+    while running.join_next().await.is_some() {}
+    looked_after.abort();
 }
 
 impl Drop for GuestThreads {

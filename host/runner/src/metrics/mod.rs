@@ -6,10 +6,12 @@
 //! - [`names`]: every metric name and label
 //! - [`replica`]: the numbers of one replica
 //! - [`export`]: what is made of them
+//! - [`engine`]: the numbers of the engine
 //! - [`summary`]: quantiles over the last minutes
 //! - [`histogram`]: how cold starts are spread
 //! - [`user`]: the numbers functions make themselves
 
+pub(crate) mod engine;
 mod export;
 mod histogram;
 pub(crate) mod names;

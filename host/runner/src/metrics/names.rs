@@ -19,7 +19,7 @@ pub(crate) const FAULTS: (&str, &str) =
     ("pulselet_function_faults_total", "Calls that gave no value, by kind: guest_error, trap, timeout, host_error.");
 pub(crate) const COLD_START: (&str, &str) = (
     "pulselet_function_cold_start_seconds",
-    "From the first message for a component that is not loaded to its answer, in seconds.",
+    "From a message for which there was no instance to its answer, in seconds.",
 );
 pub(crate) const COLD_START_BUCKETS: [f64; 10] = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0];
 pub(crate) const CPU_SECONDS: (&str, &str) = ("pulselet_function_cpu_seconds_total", "Processor time of calls.");
@@ -38,3 +38,27 @@ pub(crate) const UNSETTLED: (&str, &str) =
 
 /// Numbers of a function's own: counters and gauges under this prefix, observations as Pulsar's summary.
 pub(crate) const USER_PREFIX: &str = "pulsar_function_user_metric_";
+
+/// The engine's, without labels but for `compiler`.
+pub(crate) const LOADED: (&str, &str) = ("pulselet_engine_loaded_components", "Components that are mapped.");
+pub(crate) const KEPT_BYTES: (&str, &str) =
+    ("pulselet_engine_kept_bytes", "Memory of components kept loaded while nobody uses them, by estimate.");
+pub(crate) const PLACES: (&str, &str) = ("pulselet_engine_places", "Places that instances take.");
+pub(crate) const WAITING: (&str, &str) = ("pulselet_engine_admission_waiting", "Instances that wait for a place now.");
+pub(crate) const WAITS: (&str, &str) =
+    ("pulselet_engine_admission_waits_total", "Times an instance had to wait for a place.");
+pub(crate) const WAITED: (&str, &str) =
+    ("pulselet_engine_admission_wait_seconds_total", "How long instances have waited for a place.");
+pub(crate) const WAIT_TIMEOUTS: (&str, &str) =
+    ("pulselet_engine_admission_timeouts_total", "Times an instance waited for a place in vain.");
+pub(crate) const LOADS: (&str, &str) = ("pulselet_engine_loads_total", "Times a component was mapped.");
+pub(crate) const EVICTIONS: (&str, &str) =
+    ("pulselet_engine_evictions_total", "Times a component was unloaded to make room.");
+pub(crate) const COMPILATIONS: (&str, &str) =
+    ("pulselet_engine_compilations_total", "Components compiled, by compiler: winch, cranelift.");
+pub(crate) const REFUSED_FILES: (&str, &str) =
+    ("pulselet_engine_refused_files_total", "Files of compiled code that were not what they should be.");
+pub(crate) const REVERIFIED_FILES: (&str, &str) =
+    ("pulselet_engine_reverified_files_total", "Files of compiled code that had changed and were right all the same.");
+pub(crate) const COLLECTED_BYTES: (&str, &str) =
+    ("pulselet_engine_collected_bytes_total", "Bytes removed from the store because it was over its budget.");

@@ -43,7 +43,6 @@ impl Numbers {
     }
 
     /// A call took this much time of a processor.
-    #[allow(dead_code, reason = "calls are measured by the engine's clock of threads, which is not joined to this yet")]
     pub(crate) fn cpu(&self, time: Duration) {
         self.cpu_nanos.inc_by(time.as_nanos() as u64);
     }

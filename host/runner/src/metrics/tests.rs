@@ -8,7 +8,7 @@ use crate::function::NoSecrets;
 pub(super) fn facts() -> Arc<Facts> {
     let text = "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {name: f}\nspec:\n  tenant: t\n  namespace: n\n  wasm: {location: f.wasm}\n  input: {topics: [in]}\n";
     let function = pulselet_api::parse(text, "test").unwrap()[0].resolved.clone();
-    Arc::new(Facts { function, replica: 0, secrets: Arc::new(NoSecrets), state_dir: None })
+    Arc::new(Facts { function: function.into(), replica: 0, secrets: Arc::new(NoSecrets), state_dir: None })
 }
 
 fn export(registry: &Registry) -> String {

@@ -2,6 +2,8 @@
 //! [`crate::settlement`].
 //!
 //! - [`worker`]: takes messages, calls the guest, hands its outputs on
+//! - [`instances`]: a worker's instance, in hand, parked or made anew
+//! - [`revision`]: what runs, until an update replaces it
 //! - [`orders`]: carries out what the state machine asks for
 //! - [`letter`]: messages that leave for the retry topic or the dead letter topic
 //! - [`failures`]: failed calls and dropped messages, in the log of the process
@@ -9,9 +11,11 @@
 
 mod drain;
 mod failures;
+mod instances;
 mod letter;
 mod orders;
 mod publish_now;
+pub(crate) mod revision;
 pub(crate) mod status;
 mod worker;
 
@@ -22,18 +26,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use pulselet_broker::{Consumer, Event};
-use pulselet_engine::{Assigned, TopicNumber};
-use tokio::sync::{Notify, mpsc, watch};
+use pulselet_engine::TopicNumber;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::fair::Share;
 use crate::flight::Flight;
-use crate::host::{GuestHost, PublishNow, Shared};
+use crate::host::{PublishNow, Shared};
 use crate::inputs::Arrival;
 use crate::metrics::ReplicaMetrics;
 use crate::outputs::Outputs;
 use crate::settlement::{Settlement, Source};
 use failures::Pace;
+use revision::{Revision, Running};
 use status::{Phase, ReplicaStatus};
 
 /// Arrivals taken in at one go.
@@ -44,6 +49,8 @@ const GRACE: Duration = Duration::from_secs(5);
 
 /// What a replica is told.
 pub(crate) enum Command {
+    /// Run this from the next call on. Answered when no further call begins on what ran before.
+    Swap { revision: Revision, done: oneshot::Sender<()> },
     /// Finish what is being called, settle it, close everything. What takes longer than this is broken off.
     Drain { grace: Duration },
 }
@@ -58,7 +65,7 @@ pub(crate) struct Inbox {
 /// See the module.
 pub(crate) struct Replica {
     pub(crate) shared: Shared,
-    pub(crate) assigned: Arc<Assigned<GuestHost>>,
+    running: RefCell<Rc<Running>>,
     pub(crate) machine: RefCell<Settlement>,
     pub(crate) outputs: Outputs,
     pub(crate) flight: Flight,
@@ -85,7 +92,7 @@ impl Replica {
     #[expect(clippy::too_many_arguments, reason = "the parts of a replica, put together in one place")]
     pub(crate) fn new(
         shared: Shared,
-        assigned: Arc<Assigned<GuestHost>>,
+        revision: Revision,
         machine: Settlement,
         outputs: Outputs,
         flight: Flight,
@@ -96,8 +103,8 @@ impl Replica {
         let declared = shared.facts.function.output.as_ref();
         let output = declared.and_then(|output| shared.topics.number(output.topic.clone()));
         Self {
+            running: RefCell::new(Rc::new(Running::new(revision, &shared))),
             shared,
-            assigned,
             machine: RefCell::new(machine),
             outputs,
             flight,
@@ -148,15 +155,35 @@ impl Replica {
                 Some(request) = inbox.publish_now.recv() => {
                     tokio::task::spawn_local(publish_now::serve(Rc::clone(&self), request));
                 }
-                command = inbox.commands.recv() => {
-                    // Nobody is left who could command: nobody waits for the end of a call either.
-                    grace = command.map_or(Duration::ZERO, |Command::Drain { grace }| grace);
-                    break;
-                }
+                command = inbox.commands.recv() => match command {
+                    Some(Command::Swap { revision, done }) => self.swap(revision, done),
+                    Some(Command::Drain { grace: given }) => {
+                        grace = given;
+                        break;
+                    }
+                    None => {
+                        // Nobody is left who could command: nobody waits for the end of a call either.
+                        grace = Duration::ZERO;
+                        break;
+                    }
+                },
             }
             self.carry_out();
         }
         self.drain(inbox, workers, grace).await;
+    }
+
+    /// What runs now; stays what it is for whoever holds it.
+    fn running(&self) -> Rc<Running> {
+        Rc::clone(&self.running.borrow())
+    }
+
+    fn swap(&self, revision: Revision, done: oneshot::Sender<()>) {
+        *self.running.borrow_mut() = Rc::new(Running::new(revision, &self.shared));
+        // Workers that rest let go what they have parked, and warm ones make another.
+        self.work.notify_waiters();
+        // Whoever asked may have gone.
+        done.send(()).ok();
     }
 
     fn arrived(&self, arrival: Arrival) {

@@ -35,7 +35,9 @@ pub struct ReplicaStatus {
     pub dead_letters: u64,
     /// Messages acked without having been handled.
     pub dropped: u64,
-    /// Times the component had to be loaded for a message.
+    /// Instances that live now.
+    pub instances: u32,
+    /// Times an instance had to be made for a message.
     pub cold_starts: u64,
     /// How long the latest of them took, up to the answer.
     pub last_cold_start: Option<Duration>,

@@ -11,6 +11,8 @@ use pulselet_broker::batch::{Key, Outgoing};
 use pulselet_engine::{Answer, Fault, GuestError, Instance, TopicNumber};
 
 use super::Replica;
+use super::instances::Instances;
+use super::revision::Running;
 use crate::fair;
 use crate::host::{GuestHost, Published};
 use crate::settlement::{Failure, Owner, Settle, Task, Verdict, Work};
@@ -27,30 +29,35 @@ struct Worker {
     replica: Rc<Replica>,
     /// Which worker of its replica.
     number: usize,
-    instance: Option<Instance<GuestHost>>,
+    instances: Instances,
     /// Messages of the next call; its buffer and the host's take turns.
     call: Vec<Work>,
 }
 
 /// Works until the replica stops.
 pub(super) async fn run(replica: Rc<Replica>, number: usize) {
-    let mut worker = Worker { replica, number, instance: None, call: Vec::new() };
-    let most = match worker.replica.assigned.world() {
-        World::Function => 1,
-        World::BatchFunction => worker.replica.shared.facts.function.batch_messages.get() as usize,
-    };
+    let mut worker = Worker { replica, number, instances: Instances::new(number), call: Vec::new() };
     let (mut turn_calls, mut turn_start) = (0, Instant::now());
     while !worker.replica.stopping.get() {
+        let running = worker.replica.running();
+        let most = match running.revision.assigned.world() {
+            World::Function => 1,
+            World::BatchFunction => running.revision.function.batch_messages.get() as usize,
+        };
         worker.call.clear();
         if !worker.replica.outputs.is_full() {
             worker.replica.machine.borrow_mut().next_call(most, &mut worker.call);
         }
         if worker.call.is_empty() {
-            worker.rest().await;
+            if worker.instances.wants_warmth(&running, Instant::now()) {
+                worker.instances.warm(&running).await;
+            } else {
+                worker.rest(&running).await;
+            }
             (turn_calls, turn_start) = (0, Instant::now());
             continue;
         }
-        let ended = worker.call().await;
+        let ended = worker.call(&running).await;
         turn_calls += 1;
         if turn_calls >= TURN_CALLS || ended.duration_since(turn_start) >= TURN_TIME {
             worker.replica.todo.notify_one();
@@ -63,45 +70,61 @@ pub(super) async fn run(replica: Rc<Replica>, number: usize) {
 
 impl Worker {
     /// There is nothing to call: what was gathered goes out, and settled members of half-done entries are acked.
-    async fn rest(&mut self) {
+    async fn rest(&mut self, running: &Running) {
         self.replica.outputs.flush_all();
         self.replica.await_receipts();
         self.replica.machine.borrow_mut().ack_members();
         self.replica.todo.notify_one();
-        self.replica.work.notified().await;
+        self.instances.park(running);
+        let work = self.replica.work.notified();
+        match self.instances.warm_at {
+            Some(at) => drop(tokio::time::timeout_at(at.into(), work).await),
+            None => work.await,
+        }
     }
 
     /// One call; returns when it ended.
-    async fn call(&mut self) -> Instant {
+    async fn call(&mut self, running: &Running) -> Instant {
         let started = Instant::now();
         self.replica.calls.set(self.replica.calls.get() + 1);
         let tasks: Vec<Task> = self.call.iter().map(|work| work.task).collect();
-        let is_cold = self.instance.is_none();
         self.replica.flight.takes_off(self.number, &self.call);
-        match self.instance().await {
+        let taken = self.instances.take(running);
+        let is_cold = taken.is_none() && running.revision.function.component.reuse == Reuse::Instance;
+        let instance = match taken {
+            Some(instance) => Ok(instance),
+            None => self.instances.make(running).await,
+        };
+        match instance {
             Ok(mut instance) => {
-                let answers = call_guest(&mut instance, self.replica.assigned.world(), &mut self.call).await;
+                let answers = call_guest(&mut instance, running.revision.assigned.world(), &mut self.call).await;
                 let ended = self.ended(started, is_cold);
+                running.try_out(&answers, tasks.len());
                 self.settle(&mut instance, &tasks, answers, ended).await;
-                let keeps = self.replica.shared.facts.function.component.reuse == Reuse::Instance;
-                self.instance = (keeps && !instance.is_poisoned()).then_some(instance);
+                self.instances.keep(instance, running);
                 self.leave(ended)
             }
             Err(fault) => {
                 let ended = self.ended(started, false);
-                self.replica.metrics.fault(&fault);
-                let reason = fault.to_string();
-                self.replica.status.send_modify(|status| {
-                    status.failed += tasks.len() as u64;
-                    status.note(reason.clone());
-                });
-                let failed = |task| (task, Verdict::Failed(Failure::Host(reason.clone())));
-                let verdicts: Vec<(Task, Verdict)> = tasks.into_iter().map(failed).collect();
-                self.replica.tell_failures(&self.call, &verdicts, ended);
-                self.replica.machine.borrow_mut().call_ended(verdicts, Vec::new(), ended);
+                running.try_out(&Err(fault.clone()), tasks.len());
+                self.not_made(fault, tasks, ended);
                 self.leave(ended)
             }
         }
+    }
+
+    /// There is no instance: nothing was called.
+    fn not_made(&self, fault: Fault, tasks: Vec<Task>, now: Instant) {
+        self.replica.metrics.fault(&fault);
+        let reason = fault.to_string();
+        self.replica.status.send_modify(|status| {
+            status.failed += tasks.len() as u64;
+            status.note(reason.clone());
+        });
+        let failed = |task| (task, Verdict::Failed(Failure::Host(reason.clone())));
+        let verdicts: Vec<(Task, Verdict)> = tasks.into_iter().map(failed).collect();
+        self.replica.tell_failures(&self.call, &verdicts, now);
+        self.replica.machine.borrow_mut().call_ended(verdicts, Vec::new(), now);
     }
 
     fn leave(&self, ended: Instant) -> Instant {
@@ -110,22 +133,13 @@ impl Worker {
         ended
     }
 
-    /// The worker's instance, or a new one: the component is loaded if it is not.
-    async fn instance(&mut self) -> Result<Instance<GuestHost>, Fault> {
-        if let Some(instance) = self.instance.take() {
-            return Ok(instance);
-        }
-        let loaded = self.replica.assigned.load().map_err(|error| Fault::Host(error.to_string()))?;
-        loaded.instantiate(GuestHost::new(self.replica.shared.clone())).await
-    }
-
     fn ended(&self, started: Instant, is_cold: bool) -> Instant {
         let ended = Instant::now();
         let took = ended.duration_since(started);
         let metrics = &self.replica.metrics;
         metrics.latency.observe(took);
         metrics.last_invocation.set(since_epoch().as_millis() as f64);
-        if is_cold && self.replica.shared.facts.function.component.reuse == Reuse::Instance {
+        if is_cold {
             metrics.cold_start.observe(took.as_secs_f64());
             self.replica.status.send_modify(|status| {
                 status.cold_starts += 1;
@@ -179,11 +193,11 @@ impl Worker {
     /// Without a pause from here to the end, so that nothing comes between the outputs and the verdicts.
     fn hand_on(&self, host: &mut GuestHost, tasks: &[Task], outcomes: Vec<Result<Answer, Failure>>, now: Instant) {
         let replica = &self.replica;
-        let mut put_out = host.put_out_bytes();
+        let (mut put_out, most) = (host.put_out_bytes(), host.limits().output_bytes);
         let (works, published, settle) = host.end();
         let verdict = |(index, outcome): (usize, &Result<Answer, Failure>)| match outcome {
             Ok(answer) => {
-                if let Err(reason) = replica.count_answer(answer, &mut put_out) {
+                if let Err(reason) = count_answer(answer, &mut put_out, most) {
                     return Verdict::Failed(Failure::Retry { reason, delay: None });
                 }
                 if let Some(reason) = replica.too_large(works.get(index), answer, index, published) {
@@ -226,6 +240,18 @@ impl Worker {
     }
 }
 
+impl Running {
+    /// Counts towards the trial of new code. What the host could not do says nothing about it.
+    fn try_out(&self, answers: &Answers, messages: usize) {
+        let Some(trial) = &self.revision.trial else { return };
+        match answers {
+            Ok(answers) => trial.record(messages, answers.iter().filter(|answer| answer.is_err()).count()),
+            Err(Fault::Host(_)) => {}
+            Err(_) => trial.record(messages, 1),
+        }
+    }
+}
+
 async fn call_guest(instance: &mut Instance<GuestHost>, world: World, call: &mut Vec<Work>) -> Answers {
     let payload = |work: &Work| work.entry.messages.get(work.at).map(|m| m.payload.clone()).unwrap_or_default();
     match call.as_slice() {
@@ -244,6 +270,18 @@ async fn call_guest(instance: &mut Instance<GuestHost>, world: World, call: &mut
             instance.process_batch(&payloads).await
         }
     }
+}
+
+/// Counts an answer towards what its call has put out, unless it is too much.
+fn count_answer(answer: &Answer, put_out: &mut u64, most: u64) -> Result<(), String> {
+    let bytes = *put_out + answer.as_ref().map_or(0, Vec::len) as u64;
+    if bytes > most {
+        return Err(format!(
+            "with its answer the call put out {bytes} bytes, of {most} allowed; raise spec.limits.outputBytes"
+        ));
+    }
+    *put_out = bytes;
+    Ok(())
 }
 
 /// A call that broke off as a whole: one message is to blame if it was alone, otherwise each is tried by itself.
@@ -311,19 +349,6 @@ impl Replica {
             event_time: metadata.event_time(),
             ..Outgoing::default()
         })
-    }
-
-    /// Counts an answer towards what its call has put out, unless it is too much.
-    fn count_answer(&self, answer: &Answer, put_out: &mut u64) -> Result<(), String> {
-        let most = self.shared.facts.function.limits.output_bytes;
-        let bytes = *put_out + answer.as_ref().map_or(0, Vec::len) as u64;
-        if bytes > most {
-            return Err(format!(
-                "with its answer the call put out {bytes} bytes, of {most} allowed; raise spec.limits.outputBytes"
-            ));
-        }
-        *put_out = bytes;
-        Ok(())
     }
 
     /// Why an output of a message cannot be sent, if one is larger than its topic takes.

@@ -77,7 +77,7 @@ async fn an_instance_is_used_again() {
 #[tokio::test]
 async fn with_reuse_fresh_nothing_is_carried_over() {
     let rig = Rig::new();
-    let _probe = rig.deploy("#fresh").await;
+    let _probe = rig.deploy("wasm.reuse: Fresh").await;
     rig.send(&["count", "count"]).await;
     assert_eq!(rig.read("out").await.texts(2).await, ["1", "1"]);
 }

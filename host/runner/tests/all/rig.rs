@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus::{Registry, TextEncoder};
-use pulselet_api::SecretRef;
+use pulselet_api::{Resolved, SecretRef};
 use pulselet_broker::batch::{Batch, BatchBuilder, Key, Outgoing};
 use pulselet_broker::topic::TopicName;
 use pulselet_broker::{
@@ -13,7 +13,7 @@ use pulselet_broker::{
 };
 use pulselet_broker_embedded::{EmbeddedBroker, Storage};
 use pulselet_engine::Engine;
-use pulselet_runner::{Deployment, Options, Runner, Secrets};
+use pulselet_runner::{Deployment, GuestHost, Options, Runner, Secrets};
 use pulselet_test_support::{eventually, guest};
 
 pub(crate) const SOON: Duration = Duration::from_secs(20);
@@ -30,6 +30,7 @@ impl Secrets for OneSecret {
 pub(crate) struct Rig {
     pub(crate) broker: Arc<dyn Broker>,
     pub(crate) runner: Runner,
+    pub(crate) engine: Engine<GuestHost>,
     pub(crate) registry: Registry,
     pub(crate) dir: tempfile::TempDir,
 }
@@ -45,14 +46,30 @@ impl Rig {
     }
 
     pub(crate) fn on(broker: Arc<dyn Broker>, dir: tempfile::TempDir) -> Self {
+        Self::with(broker, dir, |_| {})
+    }
+
+    /// On an engine of its own, that is set up like this.
+    pub(crate) fn with_engine(change: impl FnOnce(&mut pulselet_engine::Options)) -> Self {
+        let broker = EmbeddedBroker::open(pulselet_broker_embedded::Options::new(Storage::Ephemeral)).unwrap();
+        Self::with(Arc::new(broker), tempfile::tempdir().unwrap(), change)
+    }
+
+    fn with(
+        broker: Arc<dyn Broker>,
+        dir: tempfile::TempDir,
+        change: impl FnOnce(&mut pulselet_engine::Options),
+    ) -> Self {
         let registry = Registry::new();
         // One store for all tests, so that a component is compiled once.
         let store = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("engine");
         let mut engine = pulselet_engine::Options::new(store);
         engine.max_instances = 50;
+        change(&mut engine);
+        let engine = Engine::new(engine).unwrap();
         let runner = Runner::new(Options {
             broker: Arc::clone(&broker),
-            engine: Engine::new(engine).unwrap(),
+            engine: engine.clone(),
             secrets: Arc::new(OneSecret),
             registry: registry.clone(),
             cluster: "test".to_owned(),
@@ -60,7 +77,7 @@ impl Rig {
             guest_threads: NonZeroUsize::MIN,
         })
         .unwrap();
-        Self { broker, runner, registry, dir }
+        Self { broker, runner, engine, registry, dir }
     }
 
     /// Deploys the probe, in the form that imports what `spec` grants: it reads `in` and answers to `out`; `spec` is
@@ -82,22 +99,20 @@ impl Rig {
         component: &str,
         spec: &str,
     ) -> Result<Deployment, pulselet_runner::DeployError> {
-        let indented: String = spec.lines().map(|line| format!("  {}\n", line.trim_end())).collect();
-        let is_retried = !spec.contains("atmost_once");
-        let retry = if is_retried { "  retry: {backoffMs: 10, maxBackoffMs: 50}\n" } else { "" };
-        let text = format!(
-            "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}, reuse: {}}}\n  input: {{topics: [in]}}\n  output: {{topic: out}}\n{retry}{indented}",
-            guest(component).display(),
-            if spec == "#fresh" { "Fresh" } else { "Instance" },
-        );
-        let declared = pulselet_api::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
-        self.runner.deploy(declared[0].resolved.clone(), self.dir.path()).await
+        self.runner.deploy(declared(component, spec), self.dir.path()).await
     }
 
     pub(crate) async fn send(&self, payloads: &[&str]) {
         for payload in payloads {
             self.send_with(&[Outgoing { payload: payload.as_bytes(), ..Outgoing::default() }], false).await;
         }
+    }
+
+    pub(crate) async fn send_to(&self, name: &str, payload: &str) {
+        let producer = self.producer(name).await;
+        let message = Outgoing { payload: payload.as_bytes(), ..Outgoing::default() };
+        producer.send(Batch::single(&message, None)).await.unwrap();
+        producer.close().await.unwrap();
     }
 
     pub(crate) async fn send_keyed(&self, messages: &[(&str, &str)]) {
@@ -164,6 +179,21 @@ impl Rig {
     pub(crate) fn metrics(&self) -> String {
         TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap()
     }
+}
+
+/// The function `probe` with this component; `spec` is more lines of its declaration, of which `wasm.` ones are of the
+/// component.
+pub(crate) fn declared(component: &str, spec: &str) -> Resolved {
+    let (of_wasm, of_spec): (Vec<&str>, Vec<&str>) = spec.lines().partition(|line| line.starts_with("wasm."));
+    let wasm: String = of_wasm.iter().map(|line| format!(", {}", line.trim_start_matches("wasm."))).collect();
+    let indented: String = of_spec.iter().map(|line| format!("  {}\n", line.trim_end())).collect();
+    let retry = if spec.contains("atmost_once") { "" } else { "  retry: {backoffMs: 10, maxBackoffMs: 50}\n" };
+    let text = format!(
+        "apiVersion: pulselet.dev/v1alpha1\nkind: Function\nmetadata: {{name: probe}}\nspec:\n  wasm: {{location: {}{wasm}}}\n  input: {{topics: [in]}}\n  output: {{topic: out}}\n{retry}{indented}",
+        guest(component).display(),
+    );
+    let declared = pulselet_api::parse(&text, "test").unwrap_or_else(|errors| panic!("{errors}\n{text}"));
+    declared[0].resolved.clone()
 }
 
 pub(crate) struct Reader {
