@@ -3,7 +3,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::{
-    build, compile, completions, consume, harness, inspect, new, produce, subscriptions, test, topics, validate,
+    build, compile, completions, consume, harness, inspect, new, produce, ps, subscriptions, test, topics, update,
+    validate,
 };
 use crate::run;
 
@@ -79,6 +80,9 @@ pub(crate) enum Command {
     Harness(harness::HarnessArgs),
     #[command(hide = true)]
     Compile(compile::CompileArgs),
+    Ps(ps::PsArgs),
+    Update(update::UpdateArgs),
+    Rollback(update::RollbackArgs),
     Produce(produce::ProduceArgs),
     Consume(consume::ConsumeArgs),
     Topics(topics::TopicsArgs),

@@ -3,6 +3,7 @@
 //! - `args`: what can be asked for; `commands`: one file each; `run`: the largest of them
 //! - `output`, `failure`: data to stdout, talk to stderr, and what the process ends with
 //! - `admin`: the data folder, shared between processes; `metrics_server`: what a monitoring system reads
+//! - `functions`: those of this process, seen from others
 //! - `declarations`, `component`: files that are read; `engine_dir`: where compiled code is kept
 
 #![forbid(unsafe_code)]
@@ -14,6 +15,7 @@ mod component;
 mod declarations;
 mod engine_dir;
 mod failure;
+mod functions;
 mod metrics_server;
 mod output;
 mod run;
@@ -58,6 +60,9 @@ async fn dispatch(command: Command, output: &Output) -> anyhow::Result<ExitCode>
         Command::Inspect(args) => commands::inspect::run(&args, output),
         Command::Harness(args) => commands::harness::run(&args).await,
         Command::Compile(args) => Ok(commands::compile::run(&args)),
+        Command::Ps(args) => commands::ps::run(args, output).await,
+        Command::Update(args) => commands::update::run(args, output).await,
+        Command::Rollback(args) => commands::update::roll_back(args, output).await,
         Command::Produce(args) => commands::produce::run(args, output).await,
         Command::Consume(args) => commands::consume::run(args, output).await,
         Command::Topics(args) => commands::topics::run(args, output).await,

@@ -103,6 +103,11 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
+/// A time for people.
+pub(crate) fn seconds(seconds: f64) -> String {
+    if seconds < 0.01 { format!("{:.3} ms", seconds * 1e3) } else { format!("{seconds:.2} s") }
+}
+
 /// The end of a command of which nothing needs to be said.
 pub(crate) fn done() -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)

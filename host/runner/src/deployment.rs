@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use pulselet_api::Resolved;
 use pulselet_engine::Assigned;
-use tokio::sync::{Mutex, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
 
 use crate::host::GuestHost;
 use crate::replica::Command;
@@ -36,6 +36,8 @@ struct Deployed {
     /// Empty while paused.
     replicas: std::sync::Mutex<Vec<ReplicaHandle>>,
     conditions: std::sync::Mutex<Conditions>,
+    /// Replicas were started.
+    started: Notify,
 }
 
 struct Revisions {
@@ -77,6 +79,7 @@ impl Deployment {
             changing: Mutex::default(),
             replicas: std::sync::Mutex::default(),
             conditions: std::sync::Mutex::default(),
+            started: Notify::new(),
         };
         Self { deployed: Arc::new(deployed) }
     }
@@ -144,15 +147,22 @@ impl Deployment {
         !replicas.is_empty() && replicas.iter().all(|replica| replica.status.borrow().phase == Phase::Ready)
     }
 
-    /// Waits until a replica stops by itself (the function returned `fatal`), and says why. Never while paused. Replicas
-    /// that are started later are not waited for.
+    /// Waits until a replica stops by itself (the function returned `fatal`), and says why. Never while paused.
     pub async fn stopped(&self) -> String {
-        let waits: Vec<_> =
-            self.deployed.handles().into_iter().map(|replica| Box::pin(reason_of_stop(replica))).collect();
-        if waits.is_empty() {
-            return std::future::pending().await;
+        loop {
+            let started = self.deployed.started.notified();
+            let waits: Vec<_> = self.deployed.handles().into_iter().map(|r| Box::pin(reason_of_stop(r))).collect();
+            if waits.is_empty() {
+                started.await;
+                continue;
+            }
+            let (replica, reason) = futures::future::select_all(waits).await.0;
+            // If it was told to, it is gone when that is done.
+            let _one_at_a_time = self.deployed.changing.lock().await;
+            if self.deployed.handles().iter().any(|running| running.commands.same_channel(&replica.commands)) {
+                return reason;
+            }
         }
-        futures::future::select_all(waits).await.0
     }
 
     /// True when no replica has anything in hand.
@@ -178,6 +188,7 @@ impl Deployed {
         if self.handles().is_empty() {
             let replicas = self.runner.start_replicas(&self.current()).await?;
             *held(&self.replicas) = replicas;
+            self.started.notify_waiters();
         }
         Ok(())
     }
@@ -201,8 +212,9 @@ fn held<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-async fn reason_of_stop(replica: ReplicaHandle) -> String {
-    let mut status = replica.status;
+async fn reason_of_stop(replica: ReplicaHandle) -> (ReplicaHandle, String) {
+    let mut status = replica.status.clone();
     let stopped = status.wait_for(|status| status.phase == Phase::Stopped).await;
-    stopped.ok().and_then(|status| status.reason.clone()).unwrap_or_else(|| "stopped".to_owned())
+    let reason = stopped.ok().and_then(|status| status.reason.clone()).unwrap_or_else(|| "stopped".to_owned());
+    (replica, reason)
 }

@@ -77,15 +77,15 @@ pub enum DeployError {
     #[error("this is the declaration of {found}, and {running} is running; deploy it as a function of its own")]
     OtherFunction {
         /// Which one was to be updated.
-        running: FunctionName,
+        running: Box<FunctionName>,
         /// Which one was declared.
-        found: FunctionName,
+        found: Box<FunctionName>,
     },
     /// There is nothing to go back to.
     #[error(
         "function {0} was not updated since it was deployed, or was taken back already: there is no component before"
     )]
-    NothingBefore(FunctionName),
+    NothingBefore(Box<FunctionName>),
     /// The runner is ending.
     #[error("the runner is stopping")]
     Stopping,

@@ -7,6 +7,7 @@ use pulselet_broker::Broker;
 use pulselet_broker_embedded::{EmbeddedBroker, OpenError, Options, Storage};
 
 use super::{Client, Served, socket};
+use crate::functions::Functions;
 
 /// How long a process that has the folder locked may take to serve it. After a crash the database is checked first.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -47,8 +48,23 @@ impl Access {
         }
     }
 
+    /// Connects to the process that runs functions on the folder.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub(crate) async fn running(folder: &Path) -> anyhow::Result<Client> {
+        let connected = socket::connect(folder).await;
+        match connected.with_context(|| format!("connect to the socket in {}", folder.display()))? {
+            Some(stream) => Client::new(stream).await,
+            None => bail!(
+                "nothing runs on the data folder {}: start it with `pulselet run`, or name its folder with --data",
+                folder.display()
+            ),
+        }
+    }
+
     async fn serve(folder: &Path, broker: EmbeddedBroker) -> anyhow::Result<Self> {
-        let served = Served::start(folder, Arc::new(broker.clone()) as Arc<dyn Broker>)?;
+        let served = Served::start(folder, Arc::new(broker.clone()) as Arc<dyn Broker>, Functions::default())?;
         let stream = socket::connect(folder).await?.context("the socket has gone")?;
         Ok(Self { client: Client::new(stream).await?, own: Some((broker, served)) })
     }

@@ -11,8 +11,8 @@ use tokio::sync::mpsc;
 use super::lines::Lines;
 use super::produce::body_of;
 use super::wire::{
-    ConsumeQuery, Failure, NewMessage, NewSubscription, Read, ReadMessage, Seek, Subscription, SubscriptionQuery,
-    Topic, TopicQuery, TopicsQuery, line,
+    Changed, ConsumeQuery, Failure, FunctionState, NewMessage, NewSubscription, Read, ReadMessage, Rollback, Seek,
+    Subscription, SubscriptionQuery, Topic, TopicQuery, TopicsQuery, Update, line,
 };
 
 /// Largest answer that is not a stream, in bytes.
@@ -34,6 +34,20 @@ impl Client {
         // What goes wrong with it shows in the requests.
         tokio::spawn(connection);
         Ok(Self { requests })
+    }
+
+    pub(crate) async fn functions(&mut self) -> anyhow::Result<Vec<FunctionState>> {
+        json(self.request(Method::GET, "/v1/functions", &(), Body::empty()).await?).await
+    }
+
+    pub(crate) async fn update(&mut self, update: &Update) -> anyhow::Result<Vec<Changed>> {
+        let body = Body::from(serde_json::to_vec(update)?);
+        json(self.request(Method::POST, "/v1/functions", &(), body).await?).await
+    }
+
+    pub(crate) async fn rollback(&mut self, function: &str) -> anyhow::Result<Changed> {
+        let query = Rollback { function: function.to_owned() };
+        json(self.request(Method::POST, "/v1/functions/rollback", &query, Body::empty()).await?).await
     }
 
     pub(crate) async fn topics(&mut self, pattern: &str) -> anyhow::Result<Vec<Topic>> {

@@ -12,26 +12,30 @@ use pulselet_broker::{Broker, ConsumerOptions, Error, InitialPosition, MessageId
 use tokio_util::sync::CancellationToken;
 
 use super::wire::{
-    ConsumeQuery, Failure, From as Start, MAX_PARTITIONS, NewSubscription, Seek, SeekTo as To, Subscription,
-    SubscriptionQuery, Topic, TopicQuery, TopicsQuery,
+    Changed, ConsumeQuery, Failure, From as Start, FunctionState, MAX_PARTITIONS, NewSubscription, Rollback, Seek,
+    SeekTo as To, Subscription, SubscriptionQuery, Topic, TopicQuery, TopicsQuery, Update,
 };
 use super::{consume, produce};
+use crate::functions::Functions;
 
 #[derive(Clone)]
 pub(super) struct Server {
     pub(super) broker: Arc<dyn Broker>,
     pub(super) ending: CancellationToken,
+    functions: Functions,
 }
 
 /// What a data folder's socket serves. `ending` ends the streams.
-pub(crate) fn router(broker: Arc<dyn Broker>, ending: CancellationToken) -> Router {
+pub(crate) fn router(broker: Arc<dyn Broker>, functions: Functions, ending: CancellationToken) -> Router {
     Router::new()
+        .route("/v1/functions", get(functions_now).post(update))
+        .route("/v1/functions/rollback", post(rollback))
         .route("/v1/topics", get(topics).post(create_topic).delete(delete_topic))
         .route("/v1/subscriptions", get(subscriptions).post(create_subscription).delete(delete_subscription))
         .route("/v1/subscriptions/seek", post(seek))
         .route("/v1/produce", post(produce_messages))
         .route("/v1/consume", post(consume_messages))
-        .with_state(Server { broker, ending })
+        .with_state(Server { broker, ending, functions })
 }
 
 /// A request that failed.
@@ -71,6 +75,24 @@ type Answer<T> = Result<T, Refused>;
 
 pub(super) fn topic_name(text: &str) -> Answer<TopicName> {
     text.parse().map_err(Refused::bad)
+}
+
+async fn functions_now(State(server): State<Server>) -> Json<Vec<FunctionState>> {
+    Json(server.functions.states())
+}
+
+async fn update(State(server): State<Server>, Json(update): Json<Update>) -> Answer<Json<Vec<Changed>>> {
+    let name = update.source.display().to_string();
+    let declared = pulselet_api::parse(&update.text, &name).map_err(Refused::bad)?;
+    let place = |declared: pulselet_api::Declared| {
+        let base_dir = crate::declarations::base_dir(&declared).to_owned();
+        (declared, base_dir)
+    };
+    Ok(Json(server.functions.update(declared.into_iter().map(place).collect()).await))
+}
+
+async fn rollback(State(server): State<Server>, Query(query): Query<Rollback>) -> Json<Changed> {
+    Json(server.functions.rollback(&query.function).await)
 }
 
 async fn topics(State(server): State<Server>, Query(query): Query<TopicsQuery>) -> Answer<Json<Vec<Topic>>> {

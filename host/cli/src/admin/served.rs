@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::{routes, socket};
+use crate::functions::Functions;
 
 /// How long clients may take to finish.
 const GRACE: Duration = Duration::from_secs(5);
@@ -26,10 +27,10 @@ impl Served {
     ///
     /// # Errors
     /// When the socket cannot be made.
-    pub(crate) fn start(folder: &Path, broker: Arc<dyn Broker>) -> anyhow::Result<Self> {
+    pub(crate) fn start(folder: &Path, broker: Arc<dyn Broker>, functions: Functions) -> anyhow::Result<Self> {
         let listener = socket::listen(folder).with_context(|| format!("make a socket in {}", folder.display()))?;
         let ending = CancellationToken::new();
-        let router = routes::router(broker, ending.clone());
+        let router = routes::router(broker, functions, ending.clone());
         let serving = tokio::spawn(serve(listener, router, ending.clone()));
         Ok(Self { folder: folder.to_owned(), ending, serving })
     }

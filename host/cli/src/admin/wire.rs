@@ -1,5 +1,7 @@
 //! What travels between client and server: JSON, and for streams one JSON value a line.
 
+use std::path::PathBuf;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use pulselet_broker::{Entry, Message};
@@ -11,6 +13,72 @@ pub(crate) const MAX_PARTITIONS: u32 = 10_000;
 
 /// Longest line, in bytes: the largest message of a broker, its payload in base64, and some room.
 pub(crate) const MAX_LINE_BYTES: usize = 16 << 20;
+
+/// How a function is.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FunctionState {
+    pub(crate) function: String,
+    /// `live`, `loaded`, `assigned` or `paused`.
+    pub(crate) state: String,
+    pub(crate) digest: String,
+    /// Who compiled what runs.
+    pub(crate) tier: Option<String>,
+    pub(crate) replicas: u32,
+    pub(crate) ready: u32,
+    pub(crate) instances: u32,
+    pub(crate) loaded_bytes: u64,
+    pub(crate) code_bytes: u64,
+    pub(crate) loads: u64,
+    pub(crate) processed: u64,
+    pub(crate) failed: u64,
+    pub(crate) unsettled: u64,
+    pub(crate) cold_starts: u64,
+    pub(crate) last_cold_start_seconds: Option<f64>,
+    /// What troubles a replica, the latest only.
+    pub(crate) reason: Option<String>,
+    pub(crate) conditions: Vec<FunctionCondition>,
+}
+
+/// Something that should be known of a function, as Kubernetes has it.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FunctionCondition {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) status: bool,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    /// Milliseconds since the epoch.
+    pub(crate) since: u64,
+}
+
+/// A declaration for functions that run.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Update {
+    /// The whole path of its file: what it names starts there.
+    pub(crate) source: PathBuf,
+    pub(crate) text: String,
+}
+
+/// Which function goes back.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Rollback {
+    pub(crate) function: String,
+}
+
+/// What became of a function that was to be changed: an outcome, or why not.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Changed {
+    pub(crate) function: String,
+    /// `unchanged`, `swapped` or `restarted`.
+    pub(crate) outcome: Option<String>,
+    pub(crate) digest: Option<String>,
+    pub(crate) error: Option<String>,
+}
 
 /// A topic, to be made or found.
 #[derive(Debug, Serialize, Deserialize)]

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use pulselet_api::Inputs;
 use pulselet_api::topic::TopicName;
+use pulselet_api::{Inputs, Resolved};
 use pulselet_broker::batch::{BatchBuilder, Outgoing};
 use pulselet_broker::{
     Broker, Consumer, ConsumerOptions, Event, InitialPosition, Producer, ProducerOptions, SubscriptionType,
@@ -121,7 +121,7 @@ impl Filter {
     pub(crate) async fn run(
         self,
         broker: &Arc<dyn Broker>,
-        deployments: &[Deployment],
+        deployments: &[Arc<Deployment>],
         as_json: bool,
     ) -> anyhow::Result<Fed> {
         let (lines_in, lines) = mpsc::channel::<Lines>(CHUNKS);
@@ -312,14 +312,15 @@ fn read_lines(chunks: &mpsc::Sender<std::io::Result<Vec<Vec<u8>>>>) {
 
 /// Waits until no function has anything left to read or in hand. What one function settles may be what another reads,
 /// so all must be found at rest twice, with nothing done in between.
-async fn settled(broker: &dyn Broker, deployments: &[Deployment]) -> anyhow::Result<()> {
+async fn settled(broker: &dyn Broker, deployments: &[Arc<Deployment>]) -> anyhow::Result<()> {
     let mut before = None;
     loop {
         let mut at_rest = true;
         for deployment in deployments {
-            at_rest &= deployment.is_idle() && unread(broker, deployment).await? == 0;
+            at_rest &= deployment.is_idle() && unread(broker, &deployment.function()).await? == 0;
         }
-        let done: u64 = deployments.iter().flat_map(Deployment::status).map(|s| s.processed + s.failed).sum();
+        let done: u64 =
+            deployments.iter().flat_map(|deployment| deployment.status()).map(|s| s.processed + s.failed).sum();
         if at_rest && before == Some(done) {
             return Ok(());
         }
@@ -328,8 +329,8 @@ async fn settled(broker: &dyn Broker, deployments: &[Deployment]) -> anyhow::Res
     }
 }
 
-async fn unread(broker: &dyn Broker, deployment: &Deployment) -> anyhow::Result<u64> {
-    let function = deployment.function();
+/// Messages that a function has before it.
+pub(super) async fn unread(broker: &dyn Broker, function: &Resolved) -> anyhow::Result<u64> {
     let mut topics = match &function.inputs {
         Inputs::Topics(topics) => topics.clone(),
         Inputs::Pattern(pattern) => broker.topics(pattern).await?,

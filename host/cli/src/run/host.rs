@@ -14,6 +14,7 @@ use pulselet_runner::{NoSecrets, Runner, Secrets};
 
 use super::RunArgs;
 use crate::admin::Served;
+use crate::functions::Functions;
 
 /// Largest secret that is read, in bytes; Kubernetes has the same limit.
 const MAX_SECRET_BYTES: u64 = 1 << 20;
@@ -24,6 +25,7 @@ pub(super) struct Host {
     pub(super) runner: Runner,
     pub(super) registry: Registry,
     pub(super) embedded: EmbeddedBroker,
+    pub(super) functions: Functions,
     /// The folder, for other processes; not in memory only.
     served: Option<Served>,
 }
@@ -53,8 +55,12 @@ impl Host {
             state_dir: (!args.ephemeral).then(|| args.data.join("runner")),
             guest_threads: args.guest_threads.unwrap_or_else(guest_threads),
         })?;
-        let served = if args.ephemeral { None } else { Some(Served::start(&args.data, Arc::clone(&broker))?) };
-        Ok(Self { broker, runner, registry, embedded, served })
+        let functions = Functions::default();
+        let served = match args.ephemeral {
+            true => None,
+            false => Some(Served::start(&args.data, Arc::clone(&broker), functions.clone())?),
+        };
+        Ok(Self { broker, runner, registry, embedded, functions, served })
     }
 
     /// Writes what is to be written and lets the folder go.

@@ -101,13 +101,14 @@ pub(crate) async fn run(args: RunArgs, output: &Output) -> anyhow::Result<ExitCo
 
     let host = Host::start(&args)?;
     let (deployments, outcome) = serve(&host, declared, ends, &args, output).await;
+    host.functions.set(&[]);
     futures::future::join_all(deployments.iter().map(|deployment| deployment.pause(GRACE))).await;
     drop(deployments);
     host.stop().await;
     outcome
 }
 
-type Served = (Vec<Deployment>, anyhow::Result<ExitCode>);
+type Served = (Vec<Arc<Deployment>>, anyhow::Result<ExitCode>);
 
 async fn serve(
     host: &Host,
@@ -118,29 +119,42 @@ async fn serve(
 ) -> Served {
     let mut deployments = Vec::new();
     let outcome = async {
-        for declared in declared {
+        for declared in busiest_first(host, declared).await {
             let base_dir = crate::declarations::base_dir(&declared).to_owned();
             let name = declared.resolved.name.to_string();
             let prepared = host.runner.prepare(declared.resolved, &base_dir).await;
-            deployments.push(prepared.with_context(|| format!("function {name}"))?);
+            deployments.push(Arc::new(prepared.with_context(|| format!("function {name}"))?));
         }
         let filter = match ends {
             Some(ends) => Some(filter::Filter::open(&host.broker, ends).await?),
             None => None,
         };
         // Only now, so that no function has answered a message when another one cannot run.
-        for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
+        for deployment in deployments.iter().filter(|deployment| !deployment.is_paused()) {
             deployment.resume().await.with_context(|| format!("function {}", deployment.function().name))?;
         }
+        host.functions.set(&deployments);
         work(host, &deployments, filter, args, output).await
     }
     .await;
     (deployments, outcome)
 }
 
+/// Those with the most messages before them are compiled and loaded first, and stay loaded if not all can.
+async fn busiest_first(host: &Host, declared: Vec<pulselet_api::Declared>) -> Vec<pulselet_api::Declared> {
+    let mut by_backlog = Vec::with_capacity(declared.len());
+    for declared in declared {
+        // Topics that cannot be asked for now say so when they are opened.
+        let unread = filter::unread(&*host.broker, &declared.resolved).await.unwrap_or(0);
+        by_backlog.push((unread, declared));
+    }
+    by_backlog.sort_by_key(|(unread, _)| std::cmp::Reverse(*unread));
+    by_backlog.into_iter().map(|(_, declared)| declared).collect()
+}
+
 async fn work(
     host: &Host,
-    deployments: &[Deployment],
+    deployments: &[Arc<Deployment>],
     filter: Option<filter::Filter>,
     args: &RunArgs,
     output: &Output,
@@ -155,7 +169,7 @@ async fn work(
     }
     let signal = crate::signals::wait();
     let ready = async {
-        for deployment in deployments.iter().filter(|deployment| !deployment.function().paused) {
+        for deployment in deployments.iter().filter(|deployment| !deployment.is_paused()) {
             deployment.ready().await;
         }
         is_ready.store(true, Ordering::Release);

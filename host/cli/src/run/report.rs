@@ -1,5 +1,6 @@
 //! What is told on stderr, to people in sentences and to programs in JSON: stdout belongs to the messages.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pulselet_runner::{Deployment, ReplicaStatus};
@@ -7,10 +8,10 @@ use serde_json::{Value, json};
 
 use super::RunArgs;
 use super::filter::Fed;
-use crate::output::{Output, say};
+use crate::output::{Output, say, seconds};
 
 /// Functions are subscribed and wait for messages.
-pub(crate) fn serving(deployments: &[Deployment], args: &RunArgs, output: &Output) {
+pub(crate) fn serving(deployments: &[Arc<Deployment>], args: &RunArgs, output: &Output) {
     for deployment in deployments {
         let function = deployment.function();
         let state = if function.paused { "paused" } else { "ready" };
@@ -32,8 +33,8 @@ pub(crate) fn serving(deployments: &[Deployment], args: &RunArgs, output: &Outpu
 }
 
 /// A filter is through.
-pub(crate) fn filtered(fed: &Fed, deployments: &[Deployment], took: Duration, output: &Output) {
-    let sums: Vec<Sums> = deployments.iter().map(Sums::of).collect();
+pub(crate) fn filtered(fed: &Fed, deployments: &[Arc<Deployment>], took: Duration, output: &Output) {
+    let sums: Vec<Sums> = deployments.iter().map(|deployment| Sums::of(deployment)).collect();
     if output.is_json() {
         let functions: Vec<Value> = sums.iter().map(Sums::to_json).collect();
         let (lines, printed, refused) = (fed.lines, fed.printed, fed.refused);
@@ -43,13 +44,14 @@ pub(crate) fn filtered(fed: &Fed, deployments: &[Deployment], took: Duration, ou
         return;
     }
     let rate = fed.lines as f64 / took.as_secs_f64().max(1e-9);
-    say!("{} lines in, {} lines out, {} ({rate:.0} lines/s)", fed.lines, fed.printed, seconds(took));
+    say!("{} lines in, {} lines out, {} ({rate:.0} lines/s)", fed.lines, fed.printed, seconds(took.as_secs_f64()));
     if fed.refused > 0 {
         say!("{} lines were left out because they are too long", fed.refused);
     }
     for sums in sums {
         let Sums { name, processed, failed, dead_letters, dropped, cold_start } = sums;
-        let cold = cold_start.map_or_else(|| "never called".to_owned(), |cold| format!("cold start {}", seconds(cold)));
+        let cold = cold_start
+            .map_or_else(|| "never called".to_owned(), |cold| format!("cold start {}", seconds(cold.as_secs_f64())));
         say!(
             "  {name}: {processed} messages, {failed} failed calls, {dead_letters} dead letters, {dropped} dropped, {cold}"
         );
@@ -87,12 +89,5 @@ impl Sums {
             "deadLetters": self.dead_letters, "dropped": self.dropped,
             "coldStartSeconds": self.cold_start.map(|cold| cold.as_secs_f64()),
         })
-    }
-}
-
-fn seconds(duration: Duration) -> String {
-    match duration.as_secs_f64() {
-        seconds if seconds < 0.01 => format!("{:.3} ms", seconds * 1e3),
-        seconds => format!("{seconds:.2} s"),
     }
 }

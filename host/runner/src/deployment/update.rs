@@ -44,7 +44,7 @@ impl Deployment {
         let _one_at_a_time = deployed.changing.lock().await;
         let current = deployed.current();
         if function.name != current.function.name {
-            let (running, found) = (current.function.name.clone(), function.name);
+            let (running, found) = (Box::new(current.function.name.clone()), Box::new(function.name));
             return Err(DeployError::OtherFunction { running, found });
         }
         let assigned = deployed.runner.assign(&function, base_dir).await?;
@@ -128,7 +128,7 @@ impl Deployed {
             (revisions.current.clone(), revisions.before.clone())
         };
         let function = &current.function.name;
-        let before = before.ok_or_else(|| DeployError::NothingBefore(function.clone()))?;
+        let before = before.ok_or_else(|| DeployError::NothingBefore(Box::new(function.clone())))?;
         let (left, back) = (current.assigned.digest(), before.assigned.digest());
         tracing::warn!(%function, %left, %back, why, "the component before is put back");
         let revision = Revision { number: current.number + 1, trial: None, ..before };
