@@ -19,7 +19,8 @@ pub(crate) struct Inbox {
 #[derive(Debug, Default)]
 struct Content {
     items: VecDeque<Item>,
-    ended: Option<Error>,
+    /// Boxed, since it is there once in a life.
+    ended: Option<Box<Error>>,
 }
 
 #[derive(Debug)]
@@ -83,7 +84,7 @@ impl Inbox {
     pub(crate) fn end(&self, error: Error) {
         let mut content = lock(&self.content);
         if content.ended.is_none() {
-            content.ended = Some(error);
+            content.ended = Some(Box::new(error));
         }
         drop(content);
         self.arrived.notify_waiters();
@@ -109,7 +110,7 @@ impl Inbox {
     fn take(&self) -> Option<Result<Taken>> {
         let mut content = lock(&self.content);
         match content.items.pop_front() {
-            None => content.ended.clone().map(Err),
+            None => content.ended.as_deref().cloned().map(Err),
             Some(Item::Active(active)) => Some(Ok(Taken::Event(Event::Active(active)))),
             Some(Item::Reset) => Some(Ok(Taken::Event(Event::Reset))),
             Some(Item::Delivery(first)) => {

@@ -56,7 +56,7 @@ pub(crate) struct State {
     /// When the reader is going to look at it next.
     wake_at: Option<Instant>,
     /// Why nothing can be done with it any more.
-    pub(crate) ended: Option<Error>,
+    ended: Option<Box<Error>>,
 }
 
 impl Topic {
@@ -84,7 +84,7 @@ impl Topic {
     pub(crate) fn live(&self) -> Result<MutexGuard<'_, State>> {
         let state = self.lock();
         match &state.ended {
-            Some(error) => Err(error.clone()),
+            Some(error) => Err(Error::clone(error)),
             None => Ok(state),
         }
     }
@@ -186,7 +186,7 @@ impl Topic {
 impl State {
     fn end_users(&mut self, error: &Error) {
         if self.ended.is_none() {
-            self.ended = Some(error.clone());
+            self.ended = Some(Box::new(error.clone()));
         }
         self.subscriptions.values_mut().for_each(|subscription| subscription.end(error));
     }

@@ -2,12 +2,16 @@
 //! up, patterns are few.
 
 use std::collections::BTreeMap;
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
+use std::task::{Context, Poll};
 
-use futures::StreamExt;
+use futures::task::AtomicWaker;
+use futures::{Stream, StreamExt};
 use pulselet_broker::topic::{Pattern, TopicName};
-use pulselet_broker::{Changes, Error, Watched};
-use tokio::sync::Notify;
+use pulselet_broker::{Changes, Error, Result, Watched};
 
 use crate::core::Core;
 use crate::lock;
@@ -18,43 +22,51 @@ type WatchId = u64;
 /// All who watch.
 #[derive(Debug, Default)]
 pub(crate) struct Watches {
-    by_topic: BTreeMap<(TopicName, WatchId), Arc<Notify>>,
-    by_pattern: BTreeMap<WatchId, (Pattern, Arc<Notify>)>,
+    /// By the hash of a topic's name, since a change that is told without need does no harm, and names are long.
+    by_topic: BTreeMap<(u64, WatchId), Arc<Bell>>,
+    by_pattern: BTreeMap<WatchId, (Pattern, Arc<Bell>)>,
+    hasher: RandomState,
 }
 
 impl Watches {
-    fn add(&mut self, id: WatchId, watched: &Watched, told: &Arc<Notify>) {
-        let topics = watched.partitions_of.iter().map(|topic| ((topic.clone(), id), Arc::clone(told)));
-        self.by_topic.extend(topics);
-        if let Some(pattern) = &watched.matching {
-            self.by_pattern.insert(id, (pattern.clone(), Arc::clone(told)));
-        }
-    }
-
-    fn remove(&mut self, id: WatchId, watched: &Watched) {
-        for topic in &watched.partitions_of {
-            self.by_topic.remove(&(topic.clone(), id));
-        }
-        self.by_pattern.remove(&id);
+    fn add(&mut self, id: WatchId, watched: Watched, bell: &Arc<Bell>) -> Box<[u64]> {
+        let topics: Box<[u64]> = watched.partitions_of.iter().map(|topic| self.hasher.hash_one(topic)).collect();
+        self.by_topic.extend(topics.iter().map(|topic| ((*topic, id), Arc::clone(bell))));
+        self.by_pattern.extend(watched.matching.map(|pattern| (id, (pattern, Arc::clone(bell)))));
+        topics
     }
 
     /// A topic was made or removed.
     pub(crate) fn came_or_went(&self, topic: &TopicName) {
         let matching = self.by_pattern.values().filter(|(pattern, _)| pattern.matches(topic));
-        matching.for_each(|(_, told)| told.notify_one());
+        matching.for_each(|(_, bell)| bell.ring());
     }
 
     /// A topic has got another number of partitions.
     pub(crate) fn repartitioned(&self, topic: &TopicName) {
         self.came_or_went(topic);
-        let watching = self.by_topic.range((topic.clone(), 0)..).take_while(|((name, _), _)| name == topic);
-        watching.for_each(|(_, told)| told.notify_one());
+        let topic = self.hasher.hash_one(topic);
+        self.by_topic.range((topic, WatchId::MIN)..=(topic, WatchId::MAX)).for_each(|(_, bell)| bell.ring());
     }
 
     /// Nothing will change any more.
     pub(crate) fn ended(&self) {
-        let all = self.by_topic.values().chain(self.by_pattern.values().map(|(_, told)| told));
-        all.for_each(|told| told.notify_one());
+        let matching = self.by_pattern.values().map(|(_, bell)| bell);
+        self.by_topic.values().chain(matching).for_each(|bell| bell.ring());
+    }
+}
+
+/// Rung by a change, heard by one watch.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: AtomicBool,
+    waker: AtomicWaker,
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rung.store(true, Ordering::Release);
+        self.waker.wake();
     }
 }
 
@@ -63,40 +75,49 @@ struct Watch {
     /// A watch does not keep a broker open.
     core: Weak<Core>,
     id: WatchId,
-    watched: Watched,
-    told: Arc<Notify>,
-}
-
-impl Drop for Watch {
-    fn drop(&mut self) {
-        if let Some(core) = self.core.upgrade() {
-            lock(&core.registry).watches.remove(self.id, &self.watched);
-        }
-    }
+    topics: Box<[u64]>,
+    bell: Arc<Bell>,
+    is_over: bool,
 }
 
 /// Watches from now on.
 pub(crate) fn watch(core: &Arc<Core>, watched: Watched) -> Changes {
-    let (id, told) = (core.new_user(), Arc::new(Notify::new()));
-    {
-        let mut registry = lock(&core.registry);
-        registry.watches.add(id, &watched, &told);
-        if registry.ended.is_some() {
-            told.notify_one();
-        }
+    let (id, bell) = (core.new_user(), Arc::<Bell>::default());
+    let mut registry = lock(&core.registry);
+    let topics = registry.watches.add(id, watched, &bell);
+    if registry.ended.is_some() {
+        bell.ring();
     }
-    let watch = Watch { core: Arc::downgrade(core), id, watched, told };
-    let next = |watch: Option<Watch>| async move {
-        let watch = watch?;
-        watch.told.notified().await;
-        let ended = match watch.core.upgrade() {
+    Watch { core: Arc::downgrade(core), id, topics, bell, is_over: false }.boxed()
+}
+
+impl Stream for Watch {
+    type Item = Result<()>;
+
+    fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<()>>> {
+        if self.is_over {
+            return Poll::Ready(None);
+        }
+        self.bell.waker.register(context.waker());
+        if !self.bell.rung.swap(false, Ordering::AcqRel) {
+            return Poll::Pending;
+        }
+        let ended = match self.core.upgrade() {
             Some(core) => lock(&core.registry).ended.clone(),
             None => Some(Error::Closed),
         };
-        match ended {
-            Some(error) => Some((Err(error), None)),
-            None => Some((Ok(()), Some(watch))),
+        self.is_over = ended.is_some();
+        Poll::Ready(Some(ended.map_or(Ok(()), Err)))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        let Some(core) = self.core.upgrade() else { return };
+        let watches = &mut lock(&core.registry).watches;
+        for topic in &self.topics {
+            watches.by_topic.remove(&(*topic, self.id));
         }
-    };
-    futures::stream::unfold(Some(watch), next).boxed()
+        watches.by_pattern.remove(&self.id);
+    }
 }

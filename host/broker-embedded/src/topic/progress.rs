@@ -10,7 +10,7 @@ pub(crate) struct Progress {
     saved: u64,
     /// By rising version.
     waiting: VecDeque<(u64, Waiter)>,
-    failed: Option<Error>,
+    failed: Option<Box<Error>>,
 }
 
 /// Where the outcome goes.
@@ -46,7 +46,7 @@ impl Progress {
     /// Resolves when everything up to now is durable.
     pub(crate) fn wait(&mut self) -> Wait {
         if let Some(error) = &self.failed {
-            return Wait::Done(Err(error.clone()));
+            return Wait::Done(Err(Error::clone(error)));
         }
         if self.saved == self.changed {
             return Wait::Done(Ok(()));
@@ -59,7 +59,7 @@ impl Progress {
     /// Like [`Progress::wait`], for somebody who waits already.
     pub(crate) fn resolve_when_saved(&mut self, waiter: Waiter) {
         if let Some(error) = &self.failed {
-            waiter.send(Err(error.clone())).ok();
+            waiter.send(Err(Error::clone(error))).ok();
         } else if self.saved == self.changed {
             waiter.send(Ok(())).ok();
         } else {
@@ -77,7 +77,7 @@ impl Progress {
     /// Nothing will be saved any more.
     pub(crate) fn fail(&mut self, error: &Error) {
         if self.failed.is_none() {
-            self.failed = Some(error.clone());
+            self.failed = Some(Box::new(error.clone()));
         }
         for (_, waiter) in self.waiting.drain(..) {
             waiter.send(Err(error.clone())).ok();
