@@ -7,9 +7,11 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use futures::SinkExt;
+use futures::channel::mpsc;
 use pulselet_api::Resolved;
 use pulselet_engine::Assigned;
-use tokio::sync::{Mutex, Notify, mpsc, oneshot, watch};
+use tokio::sync::{Mutex, Notify, oneshot, watch};
 
 use crate::host::GuestHost;
 use crate::replica::Command;
@@ -66,7 +68,7 @@ impl ReplicaHandle {
     async fn swap(&self, revision: &Revision) -> bool {
         let (done, is_done) = oneshot::channel();
         let swap = Command::Swap { revision: revision.clone(), done };
-        self.commands.send(swap).await.is_ok() && is_done.await.is_ok()
+        self.commands.clone().send(swap).await.is_ok() && is_done.await.is_ok()
     }
 }
 
@@ -159,7 +161,7 @@ impl Deployment {
             let (replica, reason) = futures::future::select_all(waits).await.0;
             // If it was told to, it is gone when that is done.
             let _one_at_a_time = self.deployed.changing.lock().await;
-            if self.deployed.handles().iter().any(|running| running.commands.same_channel(&replica.commands)) {
+            if self.deployed.handles().iter().any(|running| running.commands.same_receiver(&replica.commands)) {
                 return reason;
             }
         }
@@ -197,7 +199,7 @@ impl Deployed {
     async fn drain(&self, grace: Duration) {
         let replicas = self.handles();
         for replica in &replicas {
-            replica.commands.send(Command::Drain { grace }).await.ok();
+            replica.commands.clone().send(Command::Drain { grace }).await.ok();
         }
         for replica in replicas {
             let mut status = replica.status;

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use futures::FutureExt;
+use futures::channel::mpsc;
 use futures::future::BoxFuture;
+use futures::{FutureExt, SinkExt};
 use pulselet_api::Limits;
 use pulselet_broker::{Entry, Message as Received};
 use pulselet_engine::contract::{Identity, LogLevel, Message, MessageId, PublishError};
 use pulselet_engine::{HostCalls, NoSuchMessage, TopicNumber};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 use crate::function::Facts;
 use crate::log::FunctionLog;
@@ -258,7 +259,7 @@ impl HostCalls for GuestHost {
             Ok(topic) => topic,
             Err(error) => return futures::future::ready(Err(error)).boxed(),
         };
-        let requests = self.shared.publish_now.clone();
+        let mut requests = self.shared.publish_now.clone();
         async move {
             let stopping = || PublishError::Broker("the replica is stopping".to_owned());
             let (reply, answer) = oneshot::channel();

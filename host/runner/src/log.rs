@@ -20,9 +20,13 @@ const WAITING_LINES: usize = 1_024;
 #[derive(Clone)]
 pub(crate) struct FunctionLog {
     facts: Arc<Facts>,
-    bucket: Arc<Mutex<Bucket>>,
-    dropped: Arc<AtomicU64>,
+    limit: Arc<Limit>,
     topic: Option<mpsc::Sender<Line>>,
+}
+
+struct Limit {
+    bucket: Mutex<Bucket>,
+    dropped: AtomicU64,
 }
 
 /// A token bucket: `left` lines may be written, refilled with time.
@@ -47,13 +51,14 @@ impl FunctionLog {
             None => (None, None),
         };
         let left = f64::from(facts.function.limits.log_lines_per_second);
-        let bucket = Arc::new(Mutex::new(Bucket { left, refilled: Instant::now() }));
-        (Self { facts, bucket, dropped: Arc::default(), topic }, lines)
+        let bucket = Mutex::new(Bucket { left, refilled: Instant::now() });
+        let limit = Arc::new(Limit { bucket, dropped: AtomicU64::new(0) });
+        (Self { facts, limit, topic }, lines)
     }
 
     pub(crate) fn line(&self, level: LogLevel, context: &str, message: &str) {
         if !self.is_admitted() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.limit.dropped.fetch_add(1, Ordering::Relaxed);
             return;
         }
         let function = &self.facts.function.name;
@@ -70,18 +75,18 @@ impl FunctionLog {
         if let Some(topic) = &self.topic
             && topic.try_send(Line { level, text: message.to_owned() }).is_err()
         {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+            self.limit.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Lines lost since the last time this was asked.
     pub(crate) fn take_dropped(&self) -> u64 {
-        self.dropped.swap(0, Ordering::Relaxed)
+        self.limit.dropped.swap(0, Ordering::Relaxed)
     }
 
     fn is_admitted(&self) -> bool {
         let rate = f64::from(self.facts.function.limits.log_lines_per_second);
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut bucket = self.limit.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         if bucket.left < 1.0 {
             let now = Instant::now();
             let refill = now.duration_since(bucket.refilled).as_secs_f64() * rate;

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 
+use futures::channel::mpsc;
 use prometheus::Registry;
 use pulselet_api::{FunctionName, Guarantee, Resolved};
 use pulselet_broker::Broker;
 use pulselet_engine::{AssignError, Assigned, Engine, Grants};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::{Deployment, ReplicaHandle};
@@ -35,7 +36,8 @@ const WINDOW_MESSAGES: u32 = 2_000;
 const WINDOW_MESSAGES_MANUAL: u32 = 20_000;
 /// Payload bytes of a replica that may be unsettled at a time.
 const WINDOW_BYTES: u64 = 64 << 20;
-/// Queues between a replica and those that feed it.
+/// Queues between a replica and those that feed it; each that feeds has room for one more. A queue that allots its room
+/// beforehand would cost an idle replica more than everything else.
 const QUEUE: usize = 16;
 
 /// How a runner is set up.
@@ -154,7 +156,7 @@ impl Inner {
     /// Starts all replicas of a function.
     pub(crate) async fn start_replicas(&self, revision: &Revision) -> Result<Vec<ReplicaHandle>, DeployError> {
         let function = &revision.function;
-        let mut replicas = Vec::new();
+        let mut replicas = Vec::with_capacity(function.replicas.get() as usize);
         for replica in 0..function.replicas.get() {
             let state_dir = self.options.state_dir.as_ref().map(|dir| state_dir(dir, function, replica));
             let secrets = Arc::clone(&self.options.secrets);

@@ -2,7 +2,7 @@
 //! that.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use pulselet_api::Resolved;
 use pulselet_api::topic::TopicName;
@@ -20,9 +20,9 @@ pub(crate) struct Topics {
 
 #[derive(Debug, Default)]
 struct Table {
-    names: Vec<TopicName>,
+    names: Vec<Arc<TopicName>>,
     /// By full name, whoever writes there.
-    numbers: HashMap<TopicName, TopicNumber>,
+    numbers: HashMap<Arc<TopicName>, TopicNumber>,
     /// What guests may write to, by the text they used.
     admitted: HashMap<String, TopicNumber>,
 }
@@ -56,12 +56,13 @@ impl Topics {
             return None;
         }
         let number = TopicNumber(table.names.len() as u32);
-        table.numbers.insert(topic.clone(), number);
+        let topic = Arc::new(topic);
+        table.numbers.insert(Arc::clone(&topic), number);
         table.names.push(topic);
         Some(number)
     }
 
-    pub(crate) fn name(&self, number: TopicNumber) -> Option<TopicName> {
+    pub(crate) fn name(&self, number: TopicNumber) -> Option<Arc<TopicName>> {
         self.lock().names.get(number.0 as usize).cloned()
     }
 

@@ -4,13 +4,14 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use tokio::task::JoinSet;
+use futures::StreamExt;
 
 use super::status::Phase;
+use super::workers::Workers;
 use super::{Inbox, Replica, publish_now};
 
 impl Replica {
-    pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox, mut workers: JoinSet<()>, grace: Duration) {
+    pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox, mut workers: Workers, grace: Duration) {
         self.inputs.cancel();
         self.status.send_modify(|status| status.enter(Phase::Draining));
         inbox.arrivals.close();
@@ -18,7 +19,7 @@ impl Replica {
         for source in sources {
             self.machine.borrow_mut().forget_uncalled(source);
         }
-        if tokio::time::timeout(grace, self.settle_what_is_in_hand(&mut inbox)).await.is_err() {
+        if tokio::time::timeout(grace, self.settle_what_is_in_hand(&mut inbox, &mut workers)).await.is_err() {
             tracing::warn!(function = %self.shared.facts.function.name, ?grace, "not finished in time; what is not settled comes again");
         }
         self.stopping.set(true);
@@ -38,7 +39,7 @@ impl Replica {
         });
     }
 
-    async fn settle_what_is_in_hand(self: &Rc<Self>, inbox: &mut Inbox) {
+    async fn settle_what_is_in_hand(self: &Rc<Self>, inbox: &mut Inbox, workers: &mut Workers) {
         loop {
             if self.calls.get() == 0 {
                 self.outputs.flush_all();
@@ -54,11 +55,12 @@ impl Replica {
                 return;
             }
             if has_work {
+                workers.start_if_needed(self);
                 self.work.notify_waiters();
             }
             tokio::select! {
                 () = self.todo.notified() => {}
-                Some(request) = inbox.publish_now.recv() => {
+                Some(request) = inbox.publish_now.next() => {
                     tokio::task::spawn_local(publish_now::serve(Rc::clone(self), request));
                 }
             }

@@ -1,7 +1,7 @@
 //! One replica: a loop that settles, and workers that call, all on one thread, sharing the state machine of
 //! [`crate::settlement`].
 //!
-//! - [`worker`]: takes messages, calls the guest, hands its outputs on
+//! - [`worker`]: takes messages, calls the guest, hands its outputs on; [`workers`]: all of a replica
 //! - [`instances`]: a worker's instance, in hand, parked or made anew
 //! - [`revision`]: what runs, until an update replaces it
 //! - [`orders`]: carries out what the state machine asks for
@@ -18,6 +18,7 @@ mod publish_now;
 pub(crate) mod revision;
 pub(crate) mod status;
 mod worker;
+mod workers;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -25,12 +26,13 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::StreamExt;
+use futures::channel::mpsc;
 use pulselet_broker::{Consumer, Event};
 use pulselet_engine::TopicNumber;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
-use crate::fair::Share;
 use crate::flight::Flight;
 use crate::host::{PublishNow, Shared};
 use crate::inputs::Arrival;
@@ -40,6 +42,7 @@ use crate::settlement::{Settlement, Source};
 use failures::Pace;
 use revision::{Revision, Running};
 use status::{Phase, ReplicaStatus};
+use workers::Workers;
 
 /// Arrivals taken in at one go.
 const ARRIVALS: usize = 32;
@@ -125,15 +128,8 @@ impl Replica {
 
     /// Runs until drained or stopped by the function itself.
     pub(crate) async fn run(self: Rc<Self>, mut inbox: Inbox) {
-        let mut workers = tokio::task::JoinSet::new();
-        let share = Share::new({
-            let metrics = self.metrics.clone();
-            move |time| metrics.cpu(time)
-        });
-        for number in 0..self.shared.facts.function.concurrency.get() {
-            workers.spawn_local(share.run(worker::run(Rc::clone(&self), number as usize)));
-        }
-        let mut arrivals = Vec::with_capacity(ARRIVALS);
+        let mut workers = Workers::new(self.metrics.clone());
+        workers.start_if_needed(&self);
         let mut grace = GRACE;
         while !self.stopping.get() {
             let timer = [self.machine.borrow().next_timer(), self.outputs.due()].into_iter().flatten().min();
@@ -144,18 +140,18 @@ impl Replica {
                 }
             };
             tokio::select! {
-                count = inbox.arrivals.recv_many(&mut arrivals, ARRIVALS) => {
-                    arrivals.drain(..).for_each(|arrival| self.arrived(arrival));
-                    if count == 0 {
-                        break;
-                    }
+                arrival = inbox.arrivals.next() => {
+                    let Some(arrival) = arrival else { break };
+                    self.arrived(arrival);
+                    let others = (1..ARRIVALS).map_while(|_| inbox.arrivals.try_recv().ok());
+                    others.for_each(|arrival| self.arrived(arrival));
                 }
                 () = self.todo.notified() => {}
                 () = wake => self.machine.borrow_mut().tick(Instant::now()),
-                Some(request) = inbox.publish_now.recv() => {
+                Some(request) = inbox.publish_now.next() => {
                     tokio::task::spawn_local(publish_now::serve(Rc::clone(&self), request));
                 }
-                command = inbox.commands.recv() => match command {
+                command = inbox.commands.next() => match command {
                     Some(Command::Swap { revision, done }) => self.swap(revision, done),
                     Some(Command::Drain { grace: given }) => {
                         grace = given;
@@ -169,8 +165,10 @@ impl Replica {
                 },
             }
             self.carry_out();
+            workers.start_if_needed(&self);
         }
-        self.drain(inbox, workers, grace).await;
+        // Boxed, so that a replica that runs keeps no room for its end.
+        Box::pin(self.drain(inbox, workers, grace)).await;
     }
 
     /// What runs now; stays what it is for whoever holds it.
