@@ -45,9 +45,14 @@ fn status(error: &anyhow::Error) -> u8 {
         return BAD_DECLARATION;
     }
     match code(error) {
-        Some(code) if BAD_COMPONENT_CODES.contains(&code) => BAD_COMPONENT,
+        Some(code) if is_of_component(code) => BAD_COMPONENT,
         _ => 1,
     }
+}
+
+/// True for the codes of what can be wrong with a component.
+pub(crate) fn is_of_component(code: &str) -> bool {
+    BAD_COMPONENT_CODES.contains(&code)
 }
 
 /// The stable code of what went wrong, if it has one; see `docs/errors-host.md`.

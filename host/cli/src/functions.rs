@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use pulselet_api::Declared;
-use pulselet_runner::{Condition, Deployment, Phase, ReplicaStatus, Updated};
+use pulselet_runner::{Condition, DeployError, Deployment, Phase, ReplicaStatus, Updated};
 
 use crate::admin::wire::{Changed, FunctionCondition, FunctionState};
 
@@ -47,11 +47,14 @@ impl Functions {
         for (declared, base_dir) in declared {
             let name = declared.resolved.name.to_string();
             let outcome = match self.find(&name) {
-                Ok(deployment) => {
+                // On its own, so that it is not left half done when whoever asked for it goes away.
+                Ok(deployment) => tokio::spawn(async move {
                     let updated = deployment.update(declared.resolved, &base_dir).await;
-                    updated.map(|updated| (updated, deployment)).map_err(|error| error.to_string())
-                }
-                Err(error) => Err(error),
+                    updated.map(|updated| (updated, deployment)).map_err(Refusal::from)
+                })
+                .await
+                .unwrap_or_else(|_| Err(Refusal::new("the process is ending".to_owned()))),
+                Err(error) => Err(Refusal::new(error)),
             };
             changed.push(told(name, outcome));
         }
@@ -61,16 +64,40 @@ impl Functions {
     /// Puts back what ran before.
     pub(crate) async fn rollback(&self, name: &str) -> Changed {
         let outcome = match self.find(name) {
-            Ok(deployment) => {
-                deployment.rollback().await.map(|updated| (updated, deployment)).map_err(|error| error.to_string())
-            }
-            Err(error) => Err(error),
+            Ok(deployment) => tokio::spawn(async move {
+                deployment.rollback().await.map(|updated| (updated, deployment)).map_err(Refusal::from)
+            })
+            .await
+            .unwrap_or_else(|_| Err(Refusal::new("the process is ending".to_owned()))),
+            Err(error) => Err(Refusal::new(error)),
         };
         told(name.to_owned(), outcome)
     }
 }
 
-fn told(function: String, outcome: Result<(Updated, Arc<Deployment>), String>) -> Changed {
+/// Why something was not done.
+struct Refusal {
+    error: String,
+    code: Option<&'static str>,
+}
+
+impl Refusal {
+    fn new(error: String) -> Self {
+        Self { error, code: None }
+    }
+}
+
+impl From<DeployError> for Refusal {
+    fn from(error: DeployError) -> Self {
+        let code = match &error {
+            DeployError::Assign(error) => Some(error.code()),
+            _ => None,
+        };
+        Self { error: error.to_string(), code }
+    }
+}
+
+fn told(function: String, outcome: Result<(Updated, Arc<Deployment>), Refusal>) -> Changed {
     match outcome {
         Ok((updated, deployment)) => Changed {
             function,
@@ -84,8 +111,11 @@ fn told(function: String, outcome: Result<(Updated, Arc<Deployment>), String>) -
             ),
             digest: Some(deployment.component().digest().to_string()),
             error: None,
+            code: None,
         },
-        Err(error) => Changed { function, outcome: None, digest: None, error: Some(error) },
+        Err(Refusal { error, code }) => {
+            Changed { function, outcome: None, digest: None, error: Some(error), code: code.map(str::to_owned) }
+        }
     }
 }
 

@@ -8,14 +8,13 @@ use crate::code::Code;
 use crate::compile::Job;
 use crate::shared::Shared;
 use crate::slots::Slot;
-use crate::{AssignError, CompileError, Fault, HostCalls, Inspection, Instance, LoadError, Tier};
+use crate::{AssignError, CompileError, Fault, HostCalls, Instance, LoadError, Tier};
 
 /// A component whose code is on disk, verified, and known to fit. It takes no memory to speak of, no map and no
 /// descriptor.
 pub struct Assigned<H: 'static> {
     shared: Arc<Shared<H>>,
     slot: Arc<Slot<H>>,
-    inspection: Inspection,
     limits: Limits,
 }
 
@@ -47,8 +46,8 @@ pub struct Trouble {
 }
 
 impl<H: HostCalls> Assigned<H> {
-    pub(crate) fn new(shared: Arc<Shared<H>>, slot: Arc<Slot<H>>, inspection: Inspection, limits: Limits) -> Self {
-        Self { shared, slot, inspection, limits }
+    pub(crate) fn new(shared: Arc<Shared<H>>, slot: Arc<Slot<H>>, limits: Limits) -> Self {
+        Self { shared, slot, limits }
     }
 
     /// Which component.
@@ -59,11 +58,6 @@ impl<H: HostCalls> Assigned<H> {
     /// What it is written against.
     pub fn world(&self) -> World {
         self.slot.world
-    }
-
-    /// What it is and what it asks for.
-    pub fn inspection(&self) -> &Inspection {
-        &self.inspection
     }
 
     /// Maps the best code there is and links it, in some hundred microseconds. While anybody holds a component of this

@@ -87,7 +87,7 @@ impl<H: HostCalls> Engine<H> {
             loaded => loaded?,
         };
         shared.fits(&code, limits)?;
-        Ok(Assigned::new(Arc::clone(shared), slot, inspection, limits.clone()))
+        Ok(Assigned::new(Arc::clone(shared), slot, limits.clone()))
     }
 }
 

@@ -16,6 +16,9 @@ use tokio::sync::{Notify, watch};
 
 use crate::host::GuestHost;
 
+/// Between two instances that make place.
+const PAUSE: Duration = Duration::from_millis(1);
+
 thread_local! {
     static PARKING: Rc<Parking> = Rc::default();
 }
@@ -33,8 +36,10 @@ pub(crate) enum Stay {
 #[derive(Default)]
 pub(crate) struct Parking {
     spots: RefCell<Spots<Instance<GuestHost>>>,
-    /// Something leaves before what the timer is set for.
+    /// Something leaves before what the timer is set for, or somebody waits for the place of what was parked.
     sooner: Notify,
+    /// How many wait for a place.
+    waiting: RefCell<Option<watch::Receiver<u32>>>,
 }
 
 /// Where an instance is parked; good for one instance.
@@ -52,7 +57,7 @@ impl Parking {
 
     pub(crate) fn park(&self, instance: Instance<GuestHost>, stay: Stay) -> Ticket {
         let (ticket, is_sooner) = self.spots.borrow_mut().put(instance, stay, Instant::now());
-        if is_sooner {
+        if is_sooner || self.is_awaited() {
             self.sooner.notify_one();
         }
         ticket
@@ -65,7 +70,9 @@ impl Parking {
 
     /// Lets instances leave whose time is up, and others when somebody waits for a place. Runs as long as its thread.
     pub(crate) async fn look_after(self: Rc<Self>, mut waiting: watch::Receiver<u32>) {
+        *self.waiting.borrow_mut() = Some(waiting.clone());
         loop {
+            self.make_place().await;
             let next = self.spots.borrow().next_to_leave();
             let time_is_up = async {
                 match next {
@@ -76,10 +83,9 @@ impl Parking {
             tokio::select! {
                 () = time_is_up => self.leave(Instant::now()),
                 () = self.sooner.notified() => {}
-                changed = waiting.changed() => match changed {
-                    Ok(()) => self.make_place(&mut waiting).await,
+                changed = waiting.changed() => if changed.is_err() {
                     // The engine is gone, and with it everybody who could wait.
-                    Err(_) => return,
+                    return;
                 },
             }
         }
@@ -92,13 +98,17 @@ impl Parking {
     }
 
     /// One after the other, as long as somebody waits.
-    async fn make_place(&self, waiting: &mut watch::Receiver<u32>) {
-        while *waiting.borrow_and_update() > 0 {
+    async fn make_place(&self) {
+        while self.is_awaited() {
             let Some(longest_idle) = self.spots.borrow_mut().evict() else { return };
             drop(longest_idle);
-            // Whoever waits on this thread says so when it has its place.
-            tokio::task::yield_now().await;
+            // Whoever waits, here or on another thread, gets to its place before another instance goes.
+            tokio::time::sleep(PAUSE).await;
         }
+    }
+
+    fn is_awaited(&self) -> bool {
+        self.waiting.borrow().as_ref().is_some_and(|waiting| *waiting.borrow() > 0)
     }
 }
 

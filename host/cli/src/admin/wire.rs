@@ -78,6 +78,8 @@ pub(crate) struct Changed {
     pub(crate) outcome: Option<String>,
     pub(crate) digest: Option<String>,
     pub(crate) error: Option<String>,
+    /// The stable code of the error, if it has one.
+    pub(crate) code: Option<String>,
 }
 
 /// A topic, to be made or found.

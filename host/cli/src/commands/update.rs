@@ -6,8 +6,8 @@ use clap::Args;
 use crate::admin::Access;
 use crate::admin::wire::{Changed, Update};
 use crate::args::DataArgs;
-use crate::declarations;
 use crate::output::Output;
+use crate::{declarations, failure};
 
 /// Give running functions new code or a new declaration
 #[derive(Args, Debug)]
@@ -69,10 +69,20 @@ fn tell(changed: &[Changed], output: &Output) -> anyhow::Result<ExitCode> {
             (Some(outcome), _) => {
                 format!("{} {outcome}: {}\n", changed.function, changed.digest.as_deref().unwrap_or_default())
             }
-            (None, error) => format!("{} not changed: {}\n", changed.function, error.as_deref().unwrap_or_default()),
+            (None, error) => format!(
+                "{} not changed: {}{}\n",
+                changed.function,
+                changed.code.as_deref().map_or_else(String::new, |code| format!("[{code}] ")),
+                error.as_deref().unwrap_or_default()
+            ),
         };
         changed.iter().map(line).collect()
     })?;
-    let all = changed.iter().all(|changed| changed.error.is_none());
-    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let failed: Vec<&Changed> = changed.iter().filter(|changed| changed.error.is_some()).collect();
+    let is_of_component = |changed: &&Changed| changed.code.as_deref().is_some_and(failure::is_of_component);
+    Ok(match failed.as_slice() {
+        [] => ExitCode::SUCCESS,
+        failed if failed.iter().all(is_of_component) => ExitCode::from(failure::BAD_COMPONENT),
+        _ => ExitCode::FAILURE,
+    })
 }

@@ -3,7 +3,7 @@ use serde_json::Value;
 
 use crate::Bench;
 
-const COMMANDS: [&str; 12] = [
+const COMMANDS: [&str; 15] = [
     "run",
     "validate",
     "new",
@@ -14,6 +14,9 @@ const COMMANDS: [&str; 12] = [
     "consume",
     "topics",
     "subscriptions",
+    "ps",
+    "update",
+    "rollback",
     "schema",
     "completions",
 ];

@@ -7,3 +7,4 @@ mod crash;
 mod filter;
 mod pulselet;
 mod service;
+mod update;

@@ -100,7 +100,9 @@ impl Deployed {
     async fn replace(&self, revision: Revision, before: Option<Revision>) -> Result<Updated, DeployError> {
         let replicas = self.handles();
         let is_stopped = replicas.iter().any(|replica| replica.status.borrow().phase == Phase::Stopped);
-        let in_place = !is_stopped && differs_in_code_only(&self.current().function, &revision.function);
+        let running = self.current().function;
+        let was_paused = running.paused;
+        let in_place = !is_stopped && differs_in_code_only(&running, &revision.function);
         {
             let mut revisions = held(&self.revisions);
             (revisions.current, revisions.before) = (revision.clone(), before);
@@ -115,7 +117,8 @@ impl Deployed {
             }
         }
         self.drain(GRACE).await;
-        if !revision.function.paused {
+        // What was paused by hand stays so.
+        if !revision.function.paused && (!replicas.is_empty() || was_paused) {
             self.start().await?;
         }
         Ok(Updated::Restarted)

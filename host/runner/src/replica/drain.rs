@@ -25,6 +25,7 @@ impl Replica {
         self.stopping.set(true);
         // Workers that rest, and calls that are broken off.
         workers.shutdown().await;
+        self.idle.clear();
         let consumers: Vec<_> = self.consumers.borrow_mut().drain().map(|(_, consumer)| consumer).collect();
         for consumer in consumers {
             if let Err(error) = consumer.close().await {

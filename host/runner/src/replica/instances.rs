@@ -1,6 +1,9 @@
-//! A worker's instance: in its hand while messages keep coming, parked while it rests, made when there is none.
+//! Instances of a replica: in a worker's hand while messages keep coming, parked while there are none, made when they are
+//! missing.
 
+use std::cell::RefCell;
 use std::rc::Rc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use pulselet_api::Reuse;
@@ -13,14 +16,54 @@ use crate::parking::{Parking, Stay, Ticket};
 /// Waits between attempts at making an instance in advance.
 const WARM_BACKOFF: std::ops::RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(60);
 
-/// See the module.
+/// Those that no worker of the replica has in its hand. The one used last is used first, so that the others can leave.
+#[derive(Default)]
+pub(super) struct Idle(RefCell<Vec<Parked>>);
+
+struct Parked {
+    ticket: Ticket,
+    revision: u32,
+    stay: Stay,
+}
+
+impl Idle {
+    /// One that runs the present code; those that do not end here.
+    fn take(&self, running: &Running) -> Option<Instance<GuestHost>> {
+        let parking = Parking::here();
+        loop {
+            let Parked { ticket, revision, .. } = self.0.borrow_mut().pop()?;
+            let taken = parking.take(&ticket);
+            let is_current = |instance: &Instance<GuestHost>| is_current(instance, revision, running);
+            if let Some(instance) = taken.filter(is_current) {
+                return Some(instance);
+            }
+        }
+    }
+
+    fn park(&self, instance: Instance<GuestHost>, running: &Running) {
+        let instances = running.revision.function.instances;
+        let mut parked = self.0.borrow_mut();
+        let warm = parked.iter().filter(|parked| parked.stay == Stay::Warm).count();
+        let stay = if warm < instances.warm as usize { Stay::Warm } else { Stay::Idle(instances.idle_timeout) };
+        let ticket = Parking::here().park(instance, stay);
+        parked.push(Parked { ticket, revision: running.revision.number, stay });
+    }
+
+    /// All that is parked ends: the replica does, or runs other code.
+    pub(super) fn clear(&self) {
+        let parked = self.0.take();
+        drop(parked.iter().filter_map(|parked| Parking::here().take(&parked.ticket)).collect::<Vec<_>>());
+    }
+}
+
+fn is_current(instance: &Instance<GuestHost>, revision: u32, running: &Running) -> bool {
+    revision == running.revision.number && !instance.is_outdated()
+}
+
+/// What one worker does with instances.
 pub(super) struct Instances {
-    parking: Rc<Parking>,
-    /// Which worker of its replica; the first ones keep theirs warm.
-    worker: u32,
     in_hand: Option<Instance<GuestHost>>,
-    parked: Option<Ticket>,
-    /// What the instance was made of.
+    /// What that one was made of.
     revision: u32,
     backoff: Duration,
     /// When making one in advance is tried again, after it failed.
@@ -28,29 +71,22 @@ pub(super) struct Instances {
 }
 
 impl Instances {
-    pub(super) fn new(worker: usize) -> Self {
-        Self {
-            parking: Parking::here(),
-            worker: u32::try_from(worker).unwrap_or(u32::MAX),
-            in_hand: None,
-            parked: None,
-            revision: 0,
-            backoff: *WARM_BACKOFF.start(),
-            warm_at: None,
-        }
+    pub(super) fn new() -> Self {
+        Self { in_hand: None, revision: 0, backoff: *WARM_BACKOFF.start(), warm_at: None }
     }
 
-    /// The one there is, if it runs the present code.
-    pub(super) fn take(&mut self, running: &Running) -> Option<Instance<GuestHost>> {
-        let parked = self.parked.take();
-        let instance = self.in_hand.take().or_else(|| self.parking.take(&parked?))?;
-        (self.revision == running.revision.number && !instance.is_outdated()).then_some(instance)
+    /// One there is, if it runs the present code.
+    pub(super) fn take(&mut self, idle: &Idle, running: &Running) -> Option<Instance<GuestHost>> {
+        let in_hand = self.in_hand.take().filter(|instance| is_current(instance, self.revision, running));
+        let instance = in_hand.or_else(|| idle.take(running))?;
+        self.revision = running.revision.number;
+        Some(instance)
     }
 
     /// A new one; the component is loaded if it is not.
     pub(super) async fn make(&mut self, running: &Running) -> Result<Instance<GuestHost>, Fault> {
         self.revision = running.revision.number;
-        let host = GuestHost::new(running.shared.clone());
+        let host = GuestHost::new(Rc::unwrap_or_clone(Rc::clone(&running.shared)));
         let assigned = &running.revision.assigned;
         // Making code anew is seldom needed, and its future large.
         let loaded = match assigned.load() {
@@ -70,18 +106,17 @@ impl Instances {
     }
 
     /// There is nothing to do.
-    pub(super) fn park(&mut self, running: &Running) {
-        let Some(instance) = self.take(running) else { return };
-        let instances = running.revision.function.instances;
-        let stay = if self.worker < instances.warm { Stay::Warm } else { Stay::Idle(instances.idle_timeout) };
-        self.parked = Some(self.parking.park(instance, stay));
+    pub(super) fn park(&mut self, idle: &Idle, running: &Running) {
+        let Some(instance) = self.in_hand.take() else { return };
+        if is_current(&instance, self.revision, running) {
+            idle.park(instance, running);
+        }
     }
 
     /// True if one is to be made though there is nothing to do.
     pub(super) fn wants_warmth(&self, running: &Running, now: Instant) -> bool {
-        let is_current = self.revision == running.revision.number;
-        let has_one = is_current && (self.in_hand.is_some() || self.parked.is_some());
-        self.worker < running.revision.function.instances.warm && !has_one && self.warm_at.is_none_or(|at| at <= now)
+        let is_missing = running.shared.live.load(Ordering::Relaxed) < running.revision.function.instances.warm;
+        is_missing && self.warm_at.is_none_or(|at| at <= now)
     }
 
     /// Makes one in advance; after a failure not again before some time has passed.
@@ -98,11 +133,5 @@ impl Instances {
                 self.backoff = (self.backoff * 2).min(*WARM_BACKOFF.end());
             }
         }
-    }
-}
-
-impl Drop for Instances {
-    fn drop(&mut self) {
-        drop(self.parked.take().and_then(|ticket| self.parking.take(&ticket)));
     }
 }

@@ -40,6 +40,7 @@ use crate::metrics::ReplicaMetrics;
 use crate::outputs::Outputs;
 use crate::settlement::{Settlement, Source};
 use failures::Pace;
+use instances::Idle;
 use revision::{Revision, Running};
 use status::{Phase, ReplicaStatus};
 use workers::Workers;
@@ -67,7 +68,7 @@ pub(crate) struct Inbox {
 
 /// See the module.
 pub(crate) struct Replica {
-    pub(crate) shared: Shared,
+    pub(crate) shared: Rc<Shared>,
     running: RefCell<Rc<Running>>,
     pub(crate) machine: RefCell<Settlement>,
     pub(crate) outputs: Outputs,
@@ -78,6 +79,8 @@ pub(crate) struct Replica {
     pub(crate) inputs: CancellationToken,
     /// The declared output, if there is one.
     pub(crate) output: Option<TopicNumber>,
+    /// Instances that no worker has in its hand.
+    idle: Idle,
     consumers: RefCell<HashMap<Source, Arc<dyn Consumer>>>,
     /// Wakes workers: there is something to call.
     work: Notify,
@@ -103,6 +106,7 @@ impl Replica {
         status: watch::Sender<ReplicaStatus>,
         inputs: CancellationToken,
     ) -> Self {
+        let shared = Rc::new(shared);
         let declared = shared.facts.function.output.as_ref();
         let output = declared.and_then(|output| shared.topics.number(output.topic.clone()));
         Self {
@@ -115,6 +119,7 @@ impl Replica {
             status,
             inputs,
             output,
+            idle: Idle::default(),
             consumers: RefCell::default(),
             work: Notify::new(),
             todo: Notify::new(),
@@ -178,7 +183,8 @@ impl Replica {
 
     fn swap(&self, revision: Revision, done: oneshot::Sender<()>) {
         *self.running.borrow_mut() = Rc::new(Running::new(revision, &self.shared));
-        // Workers that rest let go what they have parked, and warm ones make another.
+        self.idle.clear();
+        // Workers that rest make warm ones again.
         self.work.notify_waiters();
         // Whoever asked may have gone.
         done.send(()).ok();

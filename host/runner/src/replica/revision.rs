@@ -1,5 +1,6 @@
 //! What a replica runs at present. An update replaces it as a whole, between two calls.
 
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -27,11 +28,14 @@ pub(crate) struct Revision {
 /// The same for one replica: what its instances are made with.
 pub(super) struct Running {
     pub(super) revision: Revision,
-    pub(super) shared: Shared,
+    pub(super) shared: Rc<Shared>,
 }
 
 impl Running {
-    pub(super) fn new(revision: Revision, shared: &Shared) -> Self {
+    pub(super) fn new(revision: Revision, shared: &Rc<Shared>) -> Self {
+        if Arc::ptr_eq(&revision.function, &shared.facts.function) {
+            return Self { shared: Rc::clone(shared), revision };
+        }
         let Facts { replica, secrets, state_dir, .. } = &*shared.facts;
         let facts = Facts {
             function: Arc::clone(&revision.function),
@@ -39,7 +43,8 @@ impl Running {
             secrets: Arc::clone(secrets),
             state_dir: state_dir.clone(),
         };
-        Self { shared: Shared { facts: Arc::new(facts), ..shared.clone() }, revision }
+        let shared = Shared { facts: Arc::new(facts), ..Shared::clone(shared) };
+        Self { shared: Rc::new(shared), revision }
     }
 }
 

@@ -36,7 +36,7 @@ struct Worker {
 
 /// Works until the replica stops.
 pub(super) async fn run(replica: Rc<Replica>, number: usize) {
-    let mut worker = Worker { replica, number, instances: Instances::new(number), call: Vec::new() };
+    let mut worker = Worker { replica, number, instances: Instances::new(), call: Vec::new() };
     let (mut turn_calls, mut turn_start) = (0, Instant::now());
     while !worker.replica.stopping.get() {
         let running = worker.replica.running();
@@ -75,7 +75,7 @@ impl Worker {
         self.replica.await_receipts();
         self.replica.machine.borrow_mut().ack_members();
         self.replica.todo.notify_one();
-        self.instances.park(running);
+        self.instances.park(&self.replica.idle, running);
         let work = self.replica.work.notified();
         match self.instances.warm_at {
             Some(at) => drop(tokio::time::timeout_at(at.into(), work).await),
@@ -89,7 +89,7 @@ impl Worker {
         self.replica.calls.set(self.replica.calls.get() + 1);
         let tasks: Vec<Task> = self.call.iter().map(|work| work.task).collect();
         self.replica.flight.takes_off(self.number, &self.call);
-        let taken = self.instances.take(running);
+        let taken = self.instances.take(&self.replica.idle, running);
         let is_cold = taken.is_none() && running.revision.function.component.reuse == Reuse::Instance;
         let instance = match taken {
             Some(instance) => Ok(instance),

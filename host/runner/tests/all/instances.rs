@@ -96,6 +96,36 @@ async fn idle_instances_make_place_for_those_that_have_work() {
 }
 
 #[tokio::test]
+async fn who_waits_gets_the_place_of_a_call_that_ends() {
+    let rig = Rig::with_engine(|options| options.max_instances = 1);
+    let mut other = declared("probe-plain", "wasm.idleTimeout: 3600000");
+    (other.name.name, other.subscription.name) = ("other".into(), "other".into());
+    other.inputs = pulselet_api::Inputs::Topics(vec![topic("in-other")]);
+    let other = rig.runner.deploy(other, rig.dir.path()).await.unwrap();
+    let _probe = rig.deploy("").await;
+    assert!(other.ready().await);
+    rig.send_to("in-other", "sleep 300").await;
+    instances_are(&other, 1).await;
+    rig.send(&["a"]).await;
+    assert_eq!(rig.read("out").await.texts(2).await.len(), 2);
+    let stats = rig.engine.stats();
+    assert!(stats.waits > 0 && stats.wait_timeouts == 0, "{stats:?}");
+}
+
+#[tokio::test]
+async fn a_trickle_keeps_to_one_instance_whatever_the_concurrency() {
+    let rig = Rig::new();
+    let probe = rig.deploy("concurrency: 8").await;
+    let mut out = rig.read("out").await;
+    for count in 1..=20 {
+        rig.send(&["count"]).await;
+        assert_eq!(out.texts(1).await, [count.to_string()]);
+        rig.backlog_is(0).await;
+    }
+    assert_eq!(cold_starts(&probe), 1);
+}
+
+#[tokio::test]
 async fn who_finds_no_place_in_time_is_tried_again_and_nothing_is_lost() {
     let rig = Rig::with_engine(|options| {
         options.max_instances = 1;

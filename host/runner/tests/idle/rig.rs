@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pulselet_broker::topic::TopicName;
-use pulselet_broker::{Broker, ProducerOptions};
+use pulselet_broker::{Broker, Consumer, ConsumerOptions, InitialPosition, ProducerOptions, SubscriptionType};
 use pulselet_broker_embedded::{EmbeddedBroker, Storage};
 use pulselet_engine::Engine;
 use pulselet_runner::{Deployment, NoSecrets, Options, Runner};
@@ -20,6 +20,7 @@ static TURN: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Rig {
     deployments: Mutex<Vec<Deployment>>,
+    consumers: Mutex<Vec<Box<dyn Consumer>>>,
     runner: Runner,
     broker: Arc<dyn Broker>,
     runtime: tokio::runtime::Runtime,
@@ -45,7 +46,7 @@ impl Rig {
             guest_threads: NonZeroUsize::MIN,
         })
         .unwrap();
-        Self { deployments: Mutex::default(), runner, broker, runtime, _turn: turn }
+        Self { deployments: Mutex::default(), consumers: Mutex::default(), runner, broker, runtime, _turn: turn }
     }
 
     /// Starts a function for each number, which reads `in-NUMBER` and answers to `out-NUMBER`, and waits until all are
@@ -53,6 +54,22 @@ impl Rig {
     pub(crate) fn deploy(&self, numbers: Range<usize>) {
         let inputs = |number: usize| format!("topics: [in-{number}]");
         numbers.for_each(|number| self.deploy_one(number, &inputs(number)));
+    }
+
+    /// As much of a function as is the broker's: its topic, its subscription and its consumer.
+    pub(crate) fn subscribe(&self, numbers: Range<usize>) {
+        for number in numbers {
+            let options = ConsumerOptions {
+                topic: format!("in-{number}").parse().unwrap(),
+                subscription: format!("public/default/idle-{number}"),
+                subscription_type: SubscriptionType::Shared,
+                initial_position: InitialPosition::Latest,
+                consumer_name: format!("public/default/idle-{number}-0"),
+                batch_index_ack: true,
+            };
+            let consumer = self.runtime.block_on(self.broker.subscribe(options)).unwrap();
+            self.consumers.lock().unwrap().push(consumer);
+        }
     }
 
     pub(crate) fn deploy_one(&self, number: usize, input: &str) {
