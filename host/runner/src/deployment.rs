@@ -11,12 +11,12 @@ use futures::SinkExt;
 use futures::channel::mpsc;
 use pulselet_api::Resolved;
 use pulselet_engine::Assigned;
-use tokio::sync::{Mutex, Notify, oneshot, watch};
+use tokio::sync::{Mutex, Notify, oneshot};
 
 use crate::host::GuestHost;
 use crate::replica::Command;
 use crate::replica::revision::Revision;
-use crate::replica::status::{Phase, ReplicaStatus};
+use crate::replica::status::{Phase, ReplicaStatus, StatusReader};
 use crate::runner::{DeployError, Inner};
 use condition::Conditions;
 pub use condition::{Condition, ConditionKind};
@@ -51,16 +51,12 @@ struct Revisions {
 #[derive(Clone)]
 pub(crate) struct ReplicaHandle {
     commands: mpsc::Sender<Command>,
-    status: watch::Receiver<ReplicaStatus>,
+    status: StatusReader,
     live: Arc<AtomicU32>,
 }
 
 impl ReplicaHandle {
-    pub(crate) fn new(
-        commands: mpsc::Sender<Command>,
-        status: watch::Receiver<ReplicaStatus>,
-        live: Arc<AtomicU32>,
-    ) -> Self {
+    pub(crate) fn new(commands: mpsc::Sender<Command>, status: StatusReader, live: Arc<AtomicU32>) -> Self {
         Self { commands, status, live }
     }
 
@@ -125,7 +121,7 @@ impl Deployment {
     pub fn status(&self) -> Vec<ReplicaStatus> {
         let status = |replica: &ReplicaHandle| {
             let instances = replica.live.load(Ordering::Relaxed);
-            ReplicaStatus { instances, ..replica.status.borrow().clone() }
+            ReplicaStatus { instances, ..replica.status.now().clone() }
         };
         self.deployed.handles().iter().map(status).collect()
     }
@@ -134,9 +130,8 @@ impl Deployment {
     pub async fn ready(&self) -> bool {
         let replicas = self.deployed.handles();
         for replica in &replicas {
-            let mut status = replica.status.clone();
-            let reached = status.wait_for(|status| status.phase != Phase::Starting).await;
-            if !matches!(reached.map(|status| status.phase), Ok(Phase::Ready)) {
+            let reached = replica.status.wait_for(|status| status.phase != Phase::Starting).await;
+            if reached.phase != Phase::Ready {
                 return false;
             }
         }
@@ -146,7 +141,7 @@ impl Deployment {
     /// True when every replica is subscribed now.
     pub fn is_ready(&self) -> bool {
         let replicas = self.deployed.handles();
-        !replicas.is_empty() && replicas.iter().all(|replica| replica.status.borrow().phase == Phase::Ready)
+        !replicas.is_empty() && replicas.iter().all(|replica| replica.status.now().phase == Phase::Ready)
     }
 
     /// Waits until a replica stops by itself (the function returned `fatal`), and says why. Never while paused.
@@ -170,7 +165,7 @@ impl Deployment {
     /// True when no replica has anything in hand.
     pub fn is_idle(&self) -> bool {
         self.deployed.handles().iter().all(|replica| {
-            let status = replica.status.borrow();
+            let status = replica.status.now();
             status.phase == Phase::Stopped || (status.is_idle && status.unsettled == 0)
         })
     }
@@ -202,8 +197,7 @@ impl Deployed {
             replica.commands.clone().send(Command::Drain { grace }).await.ok();
         }
         for replica in replicas {
-            let mut status = replica.status;
-            status.wait_for(|status| status.phase == Phase::Stopped).await.ok();
+            replica.status.wait_for(|status| status.phase == Phase::Stopped).await;
         }
         held(&self.replicas).clear();
     }
@@ -215,8 +209,7 @@ fn held<T>(mutex: &std::sync::Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 async fn reason_of_stop(replica: ReplicaHandle) -> (ReplicaHandle, String) {
-    let mut status = replica.status.clone();
-    let stopped = status.wait_for(|status| status.phase == Phase::Stopped).await;
-    let reason = stopped.ok().and_then(|status| status.reason.clone()).unwrap_or_else(|| "stopped".to_owned());
+    let stopped = replica.status.wait_for(|status| status.phase == Phase::Stopped).await;
+    let reason = stopped.reason.unwrap_or_else(|| "stopped".to_owned());
     (replica, reason)
 }

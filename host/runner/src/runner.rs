@@ -10,7 +10,6 @@ use prometheus::Registry;
 use pulselet_api::{FunctionName, Guarantee, Resolved};
 use pulselet_broker::Broker;
 use pulselet_engine::{AssignError, Assigned, Engine, Grants};
-use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::deployment::{Deployment, ReplicaHandle};
@@ -23,7 +22,7 @@ use crate::metrics::Families;
 use crate::metrics::engine::EngineCollector;
 use crate::outputs::Outputs;
 use crate::replica::revision::Revision;
-use crate::replica::status::ReplicaStatus;
+use crate::replica::status::StatusWriter;
 use crate::replica::{Inbox, Replica};
 use crate::settlement::attempts::Attempts;
 use crate::settlement::{Policy, Settlement};
@@ -207,7 +206,7 @@ impl Inner {
         let live = Arc::clone(&shared.live);
         let (arrivals_in, arrivals) = mpsc::channel(QUEUE);
         let (commands_in, commands) = mpsc::channel(QUEUE);
-        let (status, status_out) = watch::channel(ReplicaStatus::default());
+        let (status, status_out) = StatusWriter::new();
         let inputs = CancellationToken::new();
         let inbox = Inbox { arrivals, publish_now: publish_now_requests, commands };
         let (broker, families) = (Arc::clone(&self.options.broker), self.families.clone());

@@ -99,7 +99,7 @@ impl Deployed {
     /// With [`Deployed::changing`] held.
     async fn replace(&self, revision: Revision, before: Option<Revision>) -> Result<Updated, DeployError> {
         let replicas = self.handles();
-        let is_stopped = replicas.iter().any(|replica| replica.status.borrow().phase == Phase::Stopped);
+        let is_stopped = replicas.iter().any(|replica| replica.status.now().phase == Phase::Stopped);
         let running = self.current().function;
         let was_paused = running.paused;
         let in_place = !is_stopped && differs_in_code_only(&running, &revision.function);

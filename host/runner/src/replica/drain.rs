@@ -13,7 +13,7 @@ use super::{Inbox, Replica, publish_now};
 impl Replica {
     pub(super) async fn drain(self: &Rc<Self>, mut inbox: Inbox, mut workers: Workers, grace: Duration) {
         self.inputs.cancel();
-        self.status.send_modify(|status| status.enter(Phase::Draining));
+        self.status.change(|status| status.enter(Phase::Draining));
         inbox.arrivals.close();
         let sources: Vec<_> = self.consumers.borrow().keys().copied().collect();
         for source in sources {
@@ -33,7 +33,7 @@ impl Replica {
             }
         }
         self.outputs.close().await;
-        self.status.send_modify(|status| {
+        self.status.change(|status| {
             status.enter(Phase::Stopped);
             status.unsettled = 0;
             status.is_idle = true;

@@ -35,12 +35,12 @@ impl Replica {
         match &result {
             Ok(_) if letter.again_after.is_none() => {
                 self.metrics.dead_letters.inc();
-                self.status.send_modify(|status| status.dead_letters += 1);
+                self.status.change(|status| status.dead_letters += 1);
             }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(function = %self.shared.facts.function.name, %error, "letter refused; trying again");
-                self.status.send_modify(|status| status.note(format!("retry or dead letter topic: {error}")));
+                self.status.change(|status| status.note(format!("retry or dead letter topic: {error}")));
             }
         }
         self.machine.borrow_mut().letter_answered(letter, result.is_ok(), Instant::now());

@@ -30,7 +30,7 @@ use futures::StreamExt;
 use futures::channel::mpsc;
 use pulselet_broker::{Consumer, Event};
 use pulselet_engine::TopicNumber;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{Notify, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::flight::Flight;
@@ -42,7 +42,7 @@ use crate::settlement::{Settlement, Source};
 use failures::Pace;
 use instances::Idle;
 use revision::{Revision, Running};
-use status::{Phase, ReplicaStatus};
+use status::{Phase, StatusWriter};
 use workers::Workers;
 
 /// Arrivals taken in at one go.
@@ -74,7 +74,7 @@ pub(crate) struct Replica {
     pub(crate) outputs: Outputs,
     pub(crate) flight: Flight,
     pub(crate) metrics: ReplicaMetrics,
-    pub(crate) status: watch::Sender<ReplicaStatus>,
+    pub(crate) status: StatusWriter,
     /// Stops the consumers' tasks.
     pub(crate) inputs: CancellationToken,
     /// The declared output, if there is one.
@@ -103,7 +103,7 @@ impl Replica {
         outputs: Outputs,
         flight: Flight,
         metrics: ReplicaMetrics,
-        status: watch::Sender<ReplicaStatus>,
+        status: StatusWriter,
         inputs: CancellationToken,
     ) -> Self {
         let shared = Rc::new(shared);
@@ -200,9 +200,9 @@ impl Replica {
             Arrival::Closed { source, error } => {
                 self.consumers.borrow_mut().remove(&source);
                 machine.closed(source);
-                self.status.send_modify(|status| status.note(format!("input: {error}")));
+                self.status.change(|status| status.note(format!("input: {error}")));
             }
-            Arrival::AllOpen => self.status.send_modify(|status| status.enter(Phase::Ready)),
+            Arrival::AllOpen => self.status.change(|status| status.enter(Phase::Ready)),
             Arrival::Event { source, event } => match event {
                 Event::Entries(entries) => {
                     let count: usize = entries.iter().map(|entry| entry.messages.len()).sum();

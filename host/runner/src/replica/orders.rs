@@ -67,12 +67,12 @@ impl Replica {
         }
         for dropped in dropped {
             self.metrics.dropped.inc();
-            self.status.send_modify(|status| status.dropped += 1);
+            self.status.change(|status| status.dropped += 1);
             self.tell_dropped(&dropped, Instant::now());
         }
         if let Some(reason) = fatal {
             tracing::error!(function = %self.shared.facts.function.name, %reason, "the function stopped itself");
-            self.status.send_modify(|status| status.note(format!("stopped by the function: {reason}")));
+            self.status.change(|status| status.note(format!("stopped by the function: {reason}")));
             self.stopping.set(true);
         }
     }
@@ -126,7 +126,7 @@ impl Replica {
         self.metrics.unsettled.set(unsettled as f64);
         self.metrics.log_lines_dropped.inc_by(self.shared.log.take_dropped());
         let is_idle = self.is_idle() && !machine.has_work();
-        self.status.send_if_modified(|status| {
+        self.status.change_if(|status| {
             let changed = (status.unsettled, status.is_held, status.is_idle) != (unsettled, is_held, is_idle);
             (status.unsettled, status.is_held, status.is_idle) = (unsettled, is_held, is_idle);
             changed

@@ -1,6 +1,9 @@
 //! What others may know of a replica.
 
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use tokio::sync::Notify;
 
 /// Where a replica is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -54,5 +57,76 @@ impl ReplicaStatus {
 
     pub(crate) fn note(&mut self, reason: String) {
         self.reason = Some(reason);
+    }
+}
+
+/// The status of a replica, as the replica writes it. When it is dropped, the replica is gone and has stopped.
+pub(crate) struct StatusWriter(Arc<Published>);
+
+/// The same, as others read it.
+#[derive(Clone)]
+pub(crate) struct StatusReader(Arc<Published>);
+
+/// A watch channel would do, and take three times the memory, which every idle replica has to pay.
+#[derive(Default)]
+struct Published {
+    status: Mutex<ReplicaStatus>,
+    changed: Notify,
+}
+
+impl StatusWriter {
+    pub(crate) fn new() -> (Self, StatusReader) {
+        let published = Arc::<Published>::default();
+        (Self(Arc::clone(&published)), StatusReader(published))
+    }
+
+    /// Changes it and tells those who wait.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut ReplicaStatus)) {
+        self.change_if(|status| {
+            change(status);
+            true
+        });
+    }
+
+    /// Changes it, and tells those who wait if they should know.
+    pub(crate) fn change_if(&self, change: impl FnOnce(&mut ReplicaStatus) -> bool) {
+        if change(&mut self.0.held()) {
+            self.0.changed.notify_waiters();
+        }
+    }
+}
+
+impl Drop for StatusWriter {
+    fn drop(&mut self) {
+        self.change(|status| status.phase = Phase::Stopped);
+    }
+}
+
+impl StatusReader {
+    /// What it is now.
+    pub(crate) fn now(&self) -> MutexGuard<'_, ReplicaStatus> {
+        self.0.held()
+    }
+
+    /// Waits until it is like this.
+    pub(crate) async fn wait_for(&self, mut is_reached: impl FnMut(&ReplicaStatus) -> bool) -> ReplicaStatus {
+        loop {
+            let changed = self.0.changed.notified();
+            tokio::pin!(changed);
+            // From here on no change is missed.
+            changed.as_mut().enable();
+            let now = self.now().clone();
+            if is_reached(&now) {
+                return now;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Published {
+    fn held(&self) -> MutexGuard<'_, ReplicaStatus> {
+        // Whole at any moment.
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

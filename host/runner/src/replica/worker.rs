@@ -117,7 +117,7 @@ impl Worker {
     fn not_made(&self, fault: Fault, tasks: Vec<Task>, now: Instant) {
         self.replica.metrics.fault(&fault);
         let reason = fault.to_string();
-        self.replica.status.send_modify(|status| {
+        self.replica.status.change(|status| {
             status.failed += tasks.len() as u64;
             status.note(reason.clone());
         });
@@ -141,7 +141,7 @@ impl Worker {
         metrics.last_invocation.set(since_epoch().as_millis() as f64);
         if is_cold {
             metrics.cold_start.observe(took.as_secs_f64());
-            self.replica.status.send_modify(|status| {
+            self.replica.status.change(|status| {
                 status.cold_starts += 1;
                 status.last_cold_start = Some(took);
             });
@@ -232,7 +232,7 @@ impl Worker {
         let done = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Done { .. })).count() as u64;
         let failed = verdicts.iter().filter(|(_, verdict)| matches!(verdict, Verdict::Failed(_))).count() as u64;
         self.replica.metrics.processed.inc_by(done);
-        self.replica.status.send_if_modified(|status| {
+        self.replica.status.change_if(|status| {
             status.processed += done;
             status.failed += failed;
             false
