@@ -38,6 +38,13 @@ lint: setup $(CARGO_DENY) ## Check format, clippy, docs and the licences of depe
 bench-%: setup examples guests ## Run one bench; QUICK=1 ends within two minutes; writes target/bench/NAME.json
 	@QUICK="$(QUICK)" cargo bench --locked --package pulselet-benches --bench $*
 
+bench-cold: bench-guests
+
+.PHONY: bench-guests
+bench-guests: setup # The larger functions that cold starts are measured with; JavaScript's and Python's tools are fetched once
+	@cd benches/guests && cargo build --release --locked --target wasm32-wasip2
+	@scripts/bench-tools.sh "$(PULSELET_CACHE)" benches/guests/target
+
 .PHONY: examples
 examples: setup ## Build the example functions
 	@cd examples && cargo build --release --locked --target wasm32-wasip2
@@ -48,11 +55,11 @@ guests: setup ## Build the functions that the tests run
 
 .PHONY: fmt
 fmt: setup ## Format all Rust code
-	@for workspace in . examples tests/guests; do (cd "$$workspace" && cargo fmt); done
+	@for workspace in . examples tests/guests benches/guests; do (cd "$$workspace" && cargo fmt); done
 
 .PHONY: clean
 clean: ## Remove what was built here; installed tools stay
-	@rm -rf target examples/target tests/guests/target
+	@rm -rf target examples/target tests/guests/target benches/guests/target
 
 $(CARGO_DENY): | setup
 	@scripts/install-tool.sh "$(PULSELET_CACHE)" cargo-deny $(CARGO_DENY_VERSION)

@@ -9,7 +9,10 @@
 //! Every sample from assigned is another component, with a digest and a file of its own, that was compiled once: what
 //! differs is a custom section. Nothing of it is in memory but the pages of its file. Ours was read and mapped once
 //! before, since assigning does; the floor's file was written and never read. Giving back is not timed. Every phase is a
-//! row of its own, taken from the same samples.
+//! row of its own, taken from the same samples. Both use the allocator that `pulselet` uses.
+//!
+//! The guests are of three sizes of Rust, and of JavaScript and Python with their interpreters; each answers with its
+//! payload or nearly so, so that it is the start that is measured.
 //!
 //! Goal: at most 1.25 times bare wasmtime at the median, from assigned and from loaded, and 1.5 times at the 99th
 //! percentile.
@@ -30,6 +33,9 @@ use ours::Ours;
 use pulselet_benches::{Comparison, Emptyhanded, OURS, Report, quick};
 use pulselet_test_support::{example, guest};
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 const PAYLOAD: &[u8] = b"hello";
 
 struct Guest {
@@ -41,19 +47,35 @@ struct Guest {
 }
 
 fn main() -> Result<()> {
-    let (rounds, samples) = if quick() { (5, 60) } else { (10, 200) };
-    let guests = [("echo", guest("echo")), ("exclamation", example("exclamation"))];
-    let guests = guests.map(|(name, path)| Guest { name, path, rounds, samples });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let mut report = Report::start("cold");
     report.measures("wasmtime");
-    for guest in &guests {
-        for comparison in runtime.block_on(measure(guest)).with_context(|| guest.name)? {
+    for guest in guests() {
+        if !guest.path.is_file() {
+            eprintln!("{} is left out: {} is not there; `make bench-cold` builds it", guest.name, guest.path.display());
+            continue;
+        }
+        for comparison in runtime.block_on(measure(&guest)).with_context(|| guest.name)? {
             report.compare(&comparison);
         }
     }
     eprintln!("{}", report.finish()?.display());
     Ok(())
+}
+
+/// With as many samples as their size allows.
+fn guests() -> Vec<Guest> {
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("guests/target");
+    let guests = [
+        ("echo", guest("echo"), 200),
+        ("exclamation", example("exclamation"), 200),
+        ("records", built.join("wasm32-wasip2/release/records.wasm"), 50),
+        ("javascript", built.join("javascript.wasm"), 20),
+        ("python", built.join("python.wasm"), 4),
+    ];
+    let rounds = if quick() { 5 } else { 10 };
+    let fewer = |samples: usize| if quick() { (samples * 3 / 10).max(2) } else { samples };
+    guests.map(|(name, path, samples)| Guest { name, path, rounds, samples: fewer(samples) }).into()
 }
 
 async fn measure(guest: &Guest) -> Result<Vec<Comparison>> {
