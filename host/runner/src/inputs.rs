@@ -45,6 +45,7 @@ pub(crate) enum Arrival {
 /// it has settled what is in its hands.
 ///
 /// All of them are in one task, which sleeps until something arrives or there is something new to open.
+#[expect(clippy::manual_async_fn, reason = "an async fn would keep its arguments beside what is made of them")]
 pub(crate) fn keep_open(
     broker: Arc<dyn Broker>,
     facts: Arc<Facts>,
@@ -198,6 +199,7 @@ impl Input {
     /// Opens the consumer, and opens it again when it ends. Returns when the replica is gone.
     ///
     /// What is seldom awaited is boxed, so that an input that waits for messages keeps no room for it.
+    #[expect(clippy::manual_async_fn, reason = "as above")]
     fn keep_open(mut self, opened: oneshot::Sender<()>) -> impl Future<Output = ()> + Send {
         async move {
             let mut skip_to_latest = self.facts.function.subscription.skip_to_latest;
