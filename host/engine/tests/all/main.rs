@@ -15,6 +15,7 @@ mod host;
 mod imports;
 mod inspect;
 mod places;
+mod residency;
 mod setup;
 mod stdio;
 mod store;
