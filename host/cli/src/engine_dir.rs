@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 use clap::Args;
@@ -39,6 +40,12 @@ pub(crate) struct EngineArgs {
     /// Start components that were never compiled here with optimised code, which takes longer, and no baseline code
     #[arg(long)]
     no_baseline: bool,
+    /// MiB of memory that compiling one component may take
+    #[arg(long, value_name = "MIB", default_value_t = 2_048)]
+    compile_memory_mib: u64,
+    /// Seconds of processor time that compiling one component may take
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    compile_seconds: u64,
     /// Instances that may live at the same time
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     max_instances: u32,
@@ -59,6 +66,8 @@ impl EngineArgs {
         let mut options = Options::new(choose(self.engine_dir.as_deref())?);
         let program = std::env::current_exe().context("find the program to compile with")?;
         options.compiler = Compiler::Child { program, args: vec!["compile".into()] };
+        options.compile_limits.memory_bytes = self.compile_memory_mib.saturating_mul(1 << 20);
+        options.compile_limits.cpu_time = Duration::from_secs(self.compile_seconds);
         options.key_file = self.engine_key.clone();
         options.store_bytes = self.engine_disk_mib.saturating_mul(1 << 20);
         options.cpu = self.engine_cpu;

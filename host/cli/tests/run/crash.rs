@@ -7,7 +7,7 @@ use std::time::Duration;
 use pulselet_broker::batch::{Batch, BatchBuilder, Outgoing};
 use pulselet_broker::{Broker, ConsumerOptions, Event, InitialPosition, ProducerOptions, SubscriptionType};
 use pulselet_broker_embedded::{EmbeddedBroker, Options, Storage};
-use pulselet_test_support::{example, guest};
+use pulselet_test_support::{eventually_blocking, example, guest};
 
 use crate::pulselet::{Bench, Running, text};
 
@@ -137,4 +137,36 @@ async fn read_all(bench: &Bench, topic: &str) -> Vec<String> {
     consumer.close().await.unwrap();
     broker.close().await;
     payloads
+}
+
+/// Names of files in the engine's folder of compiled code.
+fn compiled(bench: &Bench) -> Vec<String> {
+    let entries = std::fs::read_dir(bench.dir.path().join("engine/compiled")).into_iter().flatten();
+    entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+#[test]
+fn a_run_that_is_killed_while_it_compiles_leaves_nothing_that_is_in_the_way_of_the_next() {
+    let moments: [(&str, fn(&str) -> bool); 3] = [
+        ("is written", |name| name.starts_with(".unfinished-")),
+        ("is there", |name| name.ends_with(".cwasm")),
+        ("is written or there", |_| true),
+    ];
+    for (moment, is_reached) in moments {
+        let bench = Bench::new();
+        let function = bench.declare("f", &example("exclamation"), "in", "out", "");
+        let args = ["run", "--ephemeral", "--no-filter", "--engine-dir", "engine"];
+        let mut run = bench.command().args(args).arg(&function).spawn().unwrap();
+        eventually_blocking(&format!("code {moment}"), Duration::from_secs(60), || {
+            compiled(&bench).iter().any(|name| is_reached(name))
+        });
+        run.kill().unwrap();
+        run.wait().unwrap();
+        for _ in 0..2 {
+            let output =
+                bench.filter(&["--ephemeral", "--engine-dir", "engine", function.to_str().unwrap()], b"a\nb\n");
+            assert!(output.status.success(), "{}", text(&output.stderr));
+            assert_eq!(text(&output.stdout), "a!\nb!\n");
+        }
+    }
 }

@@ -129,3 +129,15 @@ fn a_component_with_invalid_code_keeps_its_neighbours_from_starting() {
     let subscriptions = bench.on_data(&["subscriptions", "list", "in", "--output", "json"]);
     assert_eq!(crate::pulselet::text(&subscriptions.stdout).trim(), "[]");
 }
+
+#[test]
+fn a_component_that_takes_too_much_to_compile_is_refused_with_the_limit() {
+    let bench = Bench::new();
+    let function = bench.declare("f", &example("json-enrich"), "in", "out", "");
+    let run = |limit: &[&str]| {
+        // A store of its own, since it is compiled already in the one that tests share.
+        let engine = ["run", "--ephemeral", "--no-filter", "--no-baseline", "--engine-dir", "engine"];
+        bench.command().args(engine).args(limit).arg(&function).output().unwrap()
+    };
+    refused(&run(&["--compile-memory-mib", "8"]), 65, &["E2030", "8388608 bytes of memory"]);
+}
