@@ -14,14 +14,14 @@ check() {
 within() { (cd "$1" && shift && "$@"); }
 docs() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --all-features --no-deps --locked --quiet; }
 
-for workspace in . examples tests/guests; do
+for workspace in . examples tests/guests benches/guests; do
     check "format of $workspace" within "$workspace" cargo fmt --check
 done
 
 check "clippy of ." cargo clippy --workspace --all-targets --locked --quiet -- -D warnings
 # Functions are checked for the target they are built for, in the profile they are built in, which spares compiling
 # their build dependencies twice. Their unit tests run natively and are checked so; guests have none.
-for workspace in examples tests/guests; do
+for workspace in examples tests/guests benches/guests; do
     check "clippy of $workspace" within "$workspace" \
         cargo clippy --workspace --release --locked --quiet --target wasm32-wasip2 -- -D warnings
 done
@@ -31,7 +31,7 @@ check "clippy of the tests of examples" within examples \
 check "docs" docs
 
 # `advisories` is left out: it needs the advisory database, a download on every run. Run it by hand before a release.
-for workspace in . examples tests/guests; do
+for workspace in . examples tests/guests benches/guests; do
     check "dependencies of $workspace" "$CARGO_DENY" --log-level error \
         --manifest-path "$workspace/Cargo.toml" --locked --config "$root/deny.toml" check licenses bans sources
 done

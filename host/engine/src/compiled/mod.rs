@@ -12,7 +12,7 @@ pub(crate) mod collect;
 pub(crate) mod seal;
 pub(crate) mod uses;
 
-use std::fs::{self, File, Permissions};
+use std::fs::{self, Permissions};
 use std::hash::{Hash, Hasher};
 use std::io;
 use std::os::fd::AsRawFd;
@@ -33,8 +33,14 @@ pub(crate) struct CodeKey([u8; 32]);
 
 impl std::fmt::Display for CodeKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        // At once, since every load asks for it.
+        let digits: String = self.0.iter().flat_map(|byte| [byte >> 4, byte & 15]).map(digit).collect();
+        f.write_str(&digits)
     }
+}
+
+fn digit(nibble: u8) -> char {
+    char::from_digit(nibble.into(), 16).unwrap_or_default()
 }
 
 /// One compiler's configuration: half of a key.
@@ -134,37 +140,33 @@ impl CompiledStore {
 
     /// Sees that a file is what it should be, reading all of it.
     pub(crate) fn verify(&self, key: CodeKey) -> Result<Verdict, Refused> {
-        let file = self.open_file(key)?;
+        let file = fs::File::open(self.path(key)).map_err(refused)?;
         let before = Verdict::of(&file).map_err(Refused::Unreadable)?;
         self.key.check(key, &file)?;
         Ok(before)
     }
 
     /// Maps a file that was verified before; one that is another by now is verified again.
-    #[allow(unsafe_code, reason = "native code is trusted by its seal")]
     pub(crate) fn map(
         &self,
         engine: &wasmtime::Engine,
         key: CodeKey,
         verdict: &mut Option<Verdict>,
     ) -> Result<Component, Refused> {
-        let file = self.open_file(key)?;
-        let now = Verdict::of(&file).map_err(Refused::Unreadable)?;
-        if *verdict != Some(now) {
-            *verdict = None;
-            self.key.check(key, &file)?;
-            *verdict = Some(now);
+        let path = self.path(key);
+        let now = Verdict::from(&fs::metadata(&path).map_err(refused)?);
+        if *verdict == Some(now) {
+            // By its name, which saves opening it twice. Who could exchange it just now may write to this folder, and so
+            // could read the key as well.
+            return deserialize(engine, &path);
         }
-        // By the descriptor, so that what is mapped is what was looked at.
-        let path = format!("/proc/self/fd/{}", file.as_raw_fd());
-        // SAFETY: the file was sealed by a process that has the key, which wrote it from the output of the compiler, and
-        // by its inode and times it is unchanged since its seal was checked. It lies in a folder that only this user may
-        // enter, and is only ever replaced by rename, so that mapped pages do not change. Wasmtime itself refuses a file
-        // of another version, target or configuration. Other processes of the same user are trusted.
-        unsafe { Component::deserialize_file(engine, path) }.map_err(|error| {
-            tracing::debug!("{error:#}");
-            Refused::Wrong("wasmtime does not load it")
-        })
+        *verdict = None;
+        let file = fs::File::open(&path).map_err(refused)?;
+        let now = Verdict::of(&file).map_err(Refused::Unreadable)?;
+        self.key.check(key, &file)?;
+        *verdict = Some(now);
+        // By the descriptor, so that what is mapped is what was checked.
+        deserialize(engine, Path::new(&format!("/proc/self/fd/{}", file.as_raw_fd())))
     }
 
     /// Renames a file that cannot be used to one that nobody reads.
@@ -173,11 +175,23 @@ impl CompiledStore {
             tracing::debug!(%key, %error, "compiled code was not set aside");
         }
     }
+}
 
-    fn open_file(&self, key: CodeKey) -> Result<File, Refused> {
-        fs::File::open(self.path(key)).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Refused::Missing,
-            _ => Refused::Unreadable(error),
-        })
+fn refused(error: io::Error) -> Refused {
+    match error.kind() {
+        io::ErrorKind::NotFound => Refused::Missing,
+        _ => Refused::Unreadable(error),
     }
+}
+
+#[allow(unsafe_code, reason = "native code is trusted by its seal")]
+fn deserialize(engine: &wasmtime::Engine, path: &Path) -> Result<Component, Refused> {
+    // SAFETY: the file was sealed by a process that has the key, which wrote it from the output of the compiler, and by its
+    // inode and times it is unchanged since its seal was checked. It lies in a folder that only this user may enter, and is
+    // only ever replaced by rename, so that mapped pages do not change. Wasmtime itself refuses a file of another version,
+    // target or configuration. Other processes of the same user are trusted.
+    unsafe { Component::deserialize_file(engine, path) }.map_err(|error| {
+        tracing::debug!("{error:#}");
+        Refused::Wrong("wasmtime does not load it")
+    })
 }
