@@ -11,6 +11,10 @@
 //! before, since assigning does; the floor's file was written and never read. Giving back is not timed. Every phase is a
 //! row of its own, taken from the same samples. Both use the allocator that `pulselet` uses.
 //!
+//! What assigning takes is a row of its own: the component is read, hashed, looked at and kept, its code's seal is checked,
+//! and it is loaded once. So is what a message sees, through the whole runner on a broker in memory: from the moment its
+//! replica has it in hand until its call has returned. Neither has a floor.
+//!
 //! The guests are of three sizes of Rust, and of JavaScript and Python with their interpreters; each answers with its
 //! payload or nearly so, so that it is the start that is measured.
 //!
@@ -21,6 +25,8 @@
 
 #[path = "cold/bare.rs"]
 mod bare;
+#[path = "cold/message.rs"]
+mod message;
 #[path = "cold/ours.rs"]
 mod ours;
 
@@ -86,6 +92,7 @@ async fn measure(guest: &Guest) -> Result<Vec<Comparison>> {
     let ours = Ours::new(dir.path(), component.clone())?;
     let mut all = from_assigned(guest, &component, dir.path(), &bare, &ours).await?;
     all.extend(from_loaded(guest, dir.path(), &bare, &ours).await?);
+    all.push(message::seen_by_messages(guest.name, &component, guest.samples * 2).await?);
     Ok(all)
 }
 
@@ -98,16 +105,21 @@ async fn from_assigned(
 ) -> Result<Vec<Comparison>> {
     let code = bare.compile(component)?;
     let mut phases = Phases::new(&format!("{name}, assigned"), ["load", "instantiate", "first call"]);
+    let mut assignments = Comparison::new(&format!("{name}, assignment"), "verified, loaded", "us");
     for round in 0..*rounds {
         let mut files = Vec::with_capacity(*samples);
         let mut assigned = Vec::with_capacity(*samples);
+        let mut assigning = Vec::with_capacity(*samples);
         for sample in 0..*samples {
             let number = round * samples + sample;
             let file = dir.join(format!("{number}.cwasm"));
             std::fs::write(&file, &code)?;
             files.push(file);
-            assigned.push(ours.assign(number)?);
+            let (component, taken) = ours.assign(number)?;
+            assigned.push(component);
+            assigning.push(taken.as_secs_f64() * 1e6);
         }
+        assignments.add(OURS, assigning);
         for subject in turns(round) {
             let mut taken = Vec::with_capacity(*samples);
             for (file, assigned) in files.iter().zip(&assigned) {
@@ -137,7 +149,7 @@ async fn from_assigned(
             std::fs::remove_file(file)?;
         }
     }
-    Ok(phases.comparisons())
+    Ok(phases.comparisons().into_iter().chain([assignments]).collect())
 }
 
 async fn from_loaded(
@@ -149,7 +161,7 @@ async fn from_loaded(
     let file = dir.join("loaded.cwasm");
     std::fs::write(&file, bare.compile(&std::fs::read(path)?)?)?;
     let floor = bare.load(&file)?;
-    let ours = ours.assign(usize::MAX)?.load()?;
+    let ours = ours.assign(usize::MAX)?.0.load()?;
     let mut phases = Phases::new(&format!("{name}, loaded"), ["instantiate", "first call"]);
     for round in 0..*rounds {
         for subject in turns(round) {

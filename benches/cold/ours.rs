@@ -1,4 +1,5 @@
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use pulselet_api::{ComponentRef, Digest, Limits, Location, Reuse};
@@ -20,12 +21,13 @@ impl Ours {
         // Nothing stays loaded that nobody holds.
         let options = Options { max_instances: 10, baseline: false, loaded_bytes: 0, ..Options::new(store) };
         let engine = Engine::new(options)?;
-        let compiled = assign(&engine, dir, &component)?;
+        let (compiled, _) = assign(&engine, dir, &component)?;
         Ok(Self { engine, dir: dir.to_owned(), component, compiled })
     }
 
     /// The same component with another digest: a custom section named `n` holds the number.
-    pub(crate) fn assign(&self, number: usize) -> Result<Assigned<Emptyhanded>> {
+    /// Also says how long assigning took.
+    pub(crate) fn assign(&self, number: usize) -> Result<(Assigned<Emptyhanded>, Duration)> {
         let mut bytes = self.component.clone();
         bytes.extend([0, 10, 1, b'n']);
         bytes.extend(number.to_le_bytes());
@@ -34,10 +36,12 @@ impl Ours {
     }
 }
 
-fn assign(engine: &Engine<Emptyhanded>, dir: &Path, component: &[u8]) -> Result<Assigned<Emptyhanded>> {
+fn assign(engine: &Engine<Emptyhanded>, dir: &Path, component: &[u8]) -> Result<(Assigned<Emptyhanded>, Duration)> {
     let name = PathBuf::from("component.wasm");
     std::fs::write(dir.join(&name), component)?;
     let component = ComponentRef { location: Location::File(name), digest: None, world: None, reuse: Reuse::Instance };
     let grants = Grants { publish: true, settle: true, secrets: true };
-    Ok(engine.assign(&component, dir, grants, &Limits::default())?)
+    let start = Instant::now();
+    let assigned = engine.assign(&component, dir, grants, &Limits::default())?;
+    Ok((assigned, start.elapsed()))
 }

@@ -15,6 +15,9 @@ use crate::shared::Shared;
 use crate::slots::{Slot, held};
 use crate::{AssignError, HostCalls, LoadError, Tier};
 
+/// A component of this size takes so long to compile that somebody who waits wants to know.
+const LONG_BYTES: u64 = 1 << 20;
+
 impl<H: HostCalls> Shared<H> {
     /// Sees that there is code on disk: what another process or an earlier one has made, or what is made now. Blocks.
     pub(crate) fn prepare(&self, slot: &Arc<Slot<H>>) -> Result<(), CompileError> {
@@ -139,6 +142,10 @@ impl<H: HostCalls> Shared<H> {
         let component = self.artifacts.path(slot.digest);
         let have = self.artifacts.obtain_again(&slot.source.component, &slot.source.base_dir, slot.digest);
         have.map_err(|error| CompileError::Artifact { path: component.clone(), reason: error.to_string() })?;
+        let bytes = std::fs::metadata(&component).map_or(0, |metadata| metadata.len());
+        if bytes >= LONG_BYTES && priority > Priority::TierUp {
+            tracing::info!(component = %slot.digest, bytes, compiler = %tier, "compiling, which takes a while");
+        }
         let file = self.compiled.begin().map_err(keep)?;
         let request = CompileRequest {
             tier,
