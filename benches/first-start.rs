@@ -129,7 +129,7 @@ impl Ours {
         instance.process(b"hello").await?;
         let taken = start.elapsed().as_secs_f64() * 1e3;
         while assigned.residence().tier != Some(Tier::Cranelift) {
-            std::thread::sleep(Duration::from_millis(1));
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(taken)
     }
