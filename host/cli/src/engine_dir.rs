@@ -64,7 +64,11 @@ impl EngineArgs {
     /// When there is no folder, or this program does not know where it is.
     pub(crate) fn options(&self) -> anyhow::Result<Options> {
         let mut options = Options::new(choose(self.engine_dir.as_deref())?);
-        let program = std::env::current_exe().context("find the program to compile with")?;
+        // This very program, also after another version was put in its place.
+        let program = match cfg!(target_os = "linux") {
+            true => PathBuf::from("/proc/self/exe"),
+            false => std::env::current_exe().context("find the program to compile with")?,
+        };
         options.compiler = Compiler::Child { program, args: vec!["compile".into()] };
         options.compile_limits.memory_bytes = self.compile_memory_mib.saturating_mul(1 << 20);
         options.compile_limits.cpu_time = Duration::from_secs(self.compile_seconds);

@@ -60,6 +60,15 @@ fn is_current(instance: &Instance<GuestHost>, revision: u32, running: &Running) 
     revision == running.revision.number && !instance.is_outdated()
 }
 
+/// Whether a replica has as many instances as are to be kept warm.
+pub(super) enum Warmth {
+    Missing,
+    /// Or it is not the time to make one.
+    Enough {
+        until: Option<Instant>,
+    },
+}
+
 /// What one worker does with instances.
 pub(super) struct Instances {
     in_hand: Option<Instance<GuestHost>>,
@@ -67,7 +76,7 @@ pub(super) struct Instances {
     revision: u32,
     backoff: Duration,
     /// When making one in advance is tried again, after it failed.
-    pub(super) warm_at: Option<Instant>,
+    warm_at: Option<Instant>,
 }
 
 impl Instances {
@@ -113,10 +122,14 @@ impl Instances {
         }
     }
 
-    /// True if one is to be made though there is nothing to do.
-    pub(super) fn wants_warmth(&self, running: &Running, now: Instant) -> bool {
-        let is_missing = running.shared.live.load(Ordering::Relaxed) < running.revision.function.instances.warm;
-        is_missing && self.warm_at.is_none_or(|at| at <= now)
+    /// Whether one is to be made though there is nothing to do.
+    pub(super) fn warmth(&mut self, running: &Running, now: Instant) -> Warmth {
+        if running.shared.live.load(Ordering::Relaxed) >= running.revision.function.instances.warm {
+            self.warm_at = None;
+        } else if self.warm_at.is_none_or(|at| at <= now) {
+            return Warmth::Missing;
+        }
+        Warmth::Enough { until: self.warm_at }
     }
 
     /// Makes one in advance; after a failure not again before some time has passed.

@@ -11,7 +11,7 @@ use pulselet_broker::batch::{Key, Outgoing};
 use pulselet_engine::{Answer, Fault, GuestError, Instance, TopicNumber};
 
 use super::Replica;
-use super::instances::Instances;
+use super::instances::{Instances, Warmth};
 use super::revision::Running;
 use crate::fair;
 use crate::host::{GuestHost, Published};
@@ -49,10 +49,9 @@ pub(super) async fn run(replica: Rc<Replica>, number: usize) {
             worker.replica.machine.borrow_mut().next_call(most, &mut worker.call);
         }
         if worker.call.is_empty() {
-            if worker.instances.wants_warmth(&running, Instant::now()) {
-                worker.instances.warm(&running).await;
-            } else {
-                worker.rest(&running).await;
+            match worker.instances.warmth(&running, Instant::now()) {
+                Warmth::Missing => worker.instances.warm(&running).await,
+                Warmth::Enough { until } => worker.rest(&running, until).await,
             }
             (turn_calls, turn_start) = (0, Instant::now());
             continue;
@@ -69,15 +68,16 @@ pub(super) async fn run(replica: Rc<Replica>, number: usize) {
 }
 
 impl Worker {
-    /// There is nothing to call: what was gathered goes out, and settled members of half-done entries are acked.
-    async fn rest(&mut self, running: &Running) {
+    /// There is nothing to call: what was gathered goes out, and settled members of half-done entries are acked. Until
+    /// there is, or until this time.
+    async fn rest(&mut self, running: &Running, until: Option<Instant>) {
         self.replica.outputs.flush_all();
         self.replica.await_receipts();
         self.replica.machine.borrow_mut().ack_members();
         self.replica.todo.notify_one();
         self.instances.park(&self.replica.idle, running);
         let work = self.replica.work.notified();
-        match self.instances.warm_at {
+        match until {
             Some(at) => drop(tokio::time::timeout_at(at.into(), work).await),
             None => work.await,
         }
