@@ -13,6 +13,7 @@
 #![allow(clippy::print_stderr, clippy::print_stdout, reason = "says where the report is; hands on what was measured")]
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -135,8 +136,8 @@ async fn traffic(fleet: &Fleet, functions: usize, messages: usize) -> Result<Vec
     let picks: Vec<usize> = (0..messages).map(|_| zipf.pick()).collect();
     let mut producers = HashMap::new();
     for &number in &picks {
-        if !producers.contains_key(&number) {
-            producers.insert(number, fleet.producer(number).await?);
+        if let Entry::Vacant(entry) = producers.entry(number) {
+            entry.insert(fleet.producer(number).await?);
         }
     }
     let start = Instant::now();
@@ -146,6 +147,7 @@ async fn traffic(fleet: &Fleet, functions: usize, messages: usize) -> Result<Vec
     let runtime = tokio::runtime::Handle::current();
     let publishing = tokio::task::spawn_blocking(move || {
         for (number, function) in picks.iter().enumerate() {
+            #[allow(clippy::disallowed_methods, reason = "nothing else runs on this thread")]
             std::thread::sleep(due(number).saturating_duration_since(Instant::now()));
             let producer = producers.get(function).context("it was made")?;
             runtime.block_on(publish(&**producer, &(number as u64).to_le_bytes()))?;
