@@ -40,7 +40,7 @@ pub struct ReplicaStatus {
     pub dropped: u64,
     /// Instances that live now.
     pub instances: u32,
-    /// Times an instance had to be made for a message.
+    /// Times an instance had to be made for a message, unless each call has one of its own.
     pub cold_starts: u64,
     /// How long the latest of them took, up to the answer.
     pub last_cold_start: Option<Duration>,
