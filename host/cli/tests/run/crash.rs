@@ -145,9 +145,12 @@ fn compiled(bench: &Bench) -> Vec<String> {
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
+/// What is seen, and whether a file's name says so.
+type Moment = (&'static str, fn(&str) -> bool);
+
 #[test]
 fn a_run_that_is_killed_while_it_compiles_leaves_nothing_that_is_in_the_way_of_the_next() {
-    let moments: [(&str, fn(&str) -> bool); 3] = [
+    let moments: [Moment; 3] = [
         ("is written", |name| name.starts_with(".unfinished-")),
         ("is there", |name| name.ends_with(".cwasm")),
         ("is written or there", |_| true),
