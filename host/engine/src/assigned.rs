@@ -3,6 +3,7 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use pulselet_api::{Digest, Limits, World};
+use tokio::sync::futures::Notified;
 
 use crate::code::Code;
 use crate::compile::Job;
@@ -87,6 +88,11 @@ impl<H: HostCalls> Assigned<H> {
             }
             loaded => loaded,
         }
+    }
+
+    /// Resolves when better code takes the place of what instances are made of, from when it is first polled or enabled.
+    pub fn superseded(&self) -> Notified<'_> {
+        self.slot.superseded()
     }
 
     /// Where it is.

@@ -166,6 +166,11 @@ impl<H: HostCalls> Shared<H> {
             kept: u32::try_from(kept).unwrap_or(u32::MAX),
             kept_bytes,
             places: taken(self.budgets.instances, &self.admission),
+            baseline_places: self
+                .baseline
+                .as_ref()
+                .and_then(|baseline| baseline.places.as_ref())
+                .map_or(0, |places| taken(self.budgets.baseline_instances, places)),
             waiting,
             waits,
             waited,

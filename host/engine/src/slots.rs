@@ -4,6 +4,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use pulselet_api::{ComponentRef, Digest, World};
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
 
 use crate::Tier;
 use crate::code::Code;
@@ -21,6 +23,7 @@ pub(crate) struct Slot<H: 'static> {
     state: Mutex<State<H>>,
     /// Number of the code that instances are made of now; those of earlier code are done when their call is.
     current: Arc<AtomicU32>,
+    superseded: Notify,
     /// Times it was mapped.
     pub(crate) loads: AtomicU64,
     /// Keeps its files from being collected.
@@ -93,6 +96,7 @@ impl<H> Slot<H> {
             preparing: Mutex::default(),
             state: Mutex::default(),
             current: Arc::default(),
+            superseded: Notify::new(),
             loads: AtomicU64::new(0),
             _uses: uses,
         }
@@ -110,6 +114,12 @@ impl<H> Slot<H> {
     /// From now on instances are made of other code.
     pub(crate) fn supersede(&self) {
         self.current.fetch_add(1, Ordering::Relaxed);
+        self.superseded.notify_waiters();
+    }
+
+    /// Told when that happens.
+    pub(crate) fn superseded(&self) -> Notified<'_> {
+        self.superseded.notified()
     }
 }
 

@@ -12,6 +12,8 @@ pub struct Stats {
     pub kept_bytes: u64,
     /// Places that instances take.
     pub places: u32,
+    /// Those of them that are of baseline code.
+    pub baseline_places: u32,
     /// Instances that wait for a place now.
     pub waiting: u32,
     /// Times one had to wait.

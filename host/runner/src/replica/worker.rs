@@ -1,6 +1,7 @@
 //! Takes messages, calls the guest, hands its outputs on. A worker owns at most one instance and runs one call at a
 //! time; a replica has as many workers as it may make calls at once.
 
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -75,8 +76,16 @@ impl Worker {
         self.replica.await_receipts();
         self.replica.machine.borrow_mut().ack_members();
         self.replica.todo.notify_one();
+        let has_warm = running.revision.function.instances.warm > 0;
+        let superseded = pin!(running.revision.assigned.superseded());
         self.instances.park(&self.replica.idle, running);
-        let work = self.replica.work.notified();
+        let work = async {
+            tokio::select! {
+                () = self.replica.work.notified() => {}
+                // A warm instance is to be one of the best code; others are made anew with their next message.
+                () = superseded, if has_warm => self.replica.idle.clear(),
+            }
+        };
         match until {
             Some(at) => drop(tokio::time::timeout_at(at.into(), work).await),
             None => work.await,

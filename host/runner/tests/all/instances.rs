@@ -61,6 +61,27 @@ async fn warm_instances_are_there_before_a_message_and_stay_and_come_again_after
 }
 
 #[tokio::test]
+async fn a_warm_instance_is_one_of_the_best_code() {
+    let store = tempfile::tempdir().unwrap();
+    let rig = Rig::with_engine(|options| options.store_dir = store.path().join("store"));
+    let probe = rig.deploy("wasm.warmInstances: 1").await;
+    eventually("optimised code is there", SOON, || async {
+        let residence = probe.component().residence();
+        if residence.tier == Some(pulselet_engine::Tier::Cranelift) { Ok(()) } else { Err(residence) }
+    })
+    .await;
+    // One of baseline code leaves for it.
+    eventually("one instance", SOON, || async {
+        let (live, winch) = (probe.status()[0].instances, rig.engine.stats().baseline_places);
+        if (live, winch) == (1, 0) { Ok(()) } else { Err((live, winch)) }
+    })
+    .await;
+    rig.send(&["count"]).await;
+    assert_eq!(rig.read("out").await.texts(1).await, ["1"]);
+    assert_eq!(cold_starts(&probe), 0, "it was there before the message");
+}
+
+#[tokio::test]
 async fn with_reuse_fresh_nothing_is_carried_over_a_trap_either() {
     let rig = Rig::new();
     let probe = rig.deploy("maxMessageRetry: 0\nwasm.reuse: Fresh").await;
