@@ -189,9 +189,10 @@ async fn better_code_that_cannot_be_had_is_told_and_the_function_goes_on() {
 #[test]
 fn children_that_are_killed_at_random_leave_nothing_wrong_behind() {
     let dir = tempfile::tempdir().unwrap();
-    // Some die before, some while, some after they have written.
+    // In turn: some die before, some while, some after they have written, some not.
     let text = format!(
-        "n=$(($$ % 4)); [ $n = 0 ] && kill -9 $$\n{} \"$@\" & pid=$!\n[ $n = 1 ] && {{ sleep 0.02; kill -9 $pid; }}\nwait $pid; s=$?; [ $n = 2 ] && kill -9 $$; exit $s",
+        "echo x >> {0}; n=$(($(wc -l < {0}) % 4)); [ $n = 0 ] && kill -9 $$\n{1} \"$@\" & pid=$!\n[ $n = 1 ] && {{ sleep 0.02; kill -9 $pid; }}\nwait $pid; s=$?; [ $n = 2 ] && kill -9 $$; exit $s",
+        dir.path().join("count").display(),
         program().display()
     );
     let setup = Setup::with(|options| {
