@@ -186,7 +186,8 @@ impl ArtifactStore {
         None
     }
 
-    /// A copy counts only if it is whole: one that is not is replaced.
+    /// A copy counts only if it has the right digest, so that one torn by a power loss is replaced, and nothing has to wait
+    /// for the disk.
     fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), ArtifactError> {
         if self.copy_of(digest).is_some() {
             return Ok(());

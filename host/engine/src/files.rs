@@ -23,18 +23,16 @@ pub(crate) fn private_folder(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Puts a file in place, durably: at any moment, also after a crash, it is there with all its bytes or not at all. A file
-/// that somebody else has put there meanwhile is replaced; who has it mapped keeps the old one.
+/// Puts a file in place: at any moment it is there with all its bytes or not at all, as long as the system runs. Not for
+/// what must survive a power loss: nothing waits for the disk. A file that somebody else has put there meanwhile is
+/// replaced; who has it open keeps the old one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = folder_of(path);
-    let mut file = unfinished(folder, 0o400)?;
+    let mut file = unfinished(folder_of(path), 0o400)?;
     file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    file.persist(path).map(drop).map_err(|error| error.error)
 }
 
-/// The same, unless there is a file already: then false.
+/// Makes a file, durably, unless there is one already: then false.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     let folder = folder_of(path);
     let mut file = unfinished(folder, 0o400)?;

@@ -14,7 +14,7 @@ use crate::artifacts::digest_of;
 use crate::{Cpu, Tier, settings};
 
 /// Below this a second thread costs more than it saves.
-const PARALLEL_BYTES: usize = 256 << 10;
+const PARALLEL_BYTES: usize = 32 << 10;
 
 /// The component is at fault.
 const EXIT_INVALID: u8 = 65;
