@@ -16,6 +16,9 @@ use crate::{Cpu, Tier, settings};
 /// Below this a second thread costs more than it saves.
 const PARALLEL_BYTES: usize = 32 << 10;
 
+/// Below this there may be no memory for the stacks of threads.
+const PARALLEL_MEMORY_BYTES: u64 = 256 << 20;
+
 /// The component is at fault.
 const EXIT_INVALID: u8 = 65;
 /// Its bytes are not there.
@@ -132,7 +135,7 @@ impl CompileRequest {
         }
         let invalid = |error: wasmtime::Error| CompileError::Invalid(format!("{error:#}"));
         let mut config = settings::code(self.tier, self.cpu);
-        config.parallel_compilation(bytes.len() >= PARALLEL_BYTES);
+        config.parallel_compilation(bytes.len() >= PARALLEL_BYTES && self.memory_bytes >= PARALLEL_MEMORY_BYTES);
         let engine = wasmtime::Engine::new(&config).map_err(invalid)?;
         let code = engine.precompile_component(&bytes).map_err(invalid)?;
         self.write(&code).map_err(|error| CompileError::Keep { path: self.output.clone(), reason: error.to_string() })
