@@ -40,8 +40,8 @@ fn failure(setup: &Setup, component: impl Into<PathBuf>) -> (String, String) {
 
 /// A component that is valid, small, and takes long to compile: many large functions.
 fn bomb(setup: &Setup) -> PathBuf {
-    let body = "local.get 0 i64.const 7 i64.mul local.get 1 i64.rotl local.get 0 i64.xor local.set 0 ".repeat(4_000);
-    let functions = format!("(func (param i64 i64) (result i64) {body} local.get 0)").repeat(60);
+    let body = "local.get 0 i64.const 7 i64.mul local.get 1 i64.rotl local.get 0 i64.xor local.set 0 ".repeat(20_000);
+    let functions = format!("(func (param i64 i64) (result i64) {body} local.get 0)").repeat(20);
     let bytes = wat::parse_str(format!("(component (core module {functions}))")).unwrap();
     let mut whole = fs::read(guest("echo")).unwrap();
     whole.push(4);
